@@ -1,0 +1,83 @@
+"""What a power meter is. The recorder process opens one and reads it; nothing here computes energy.
+
+Third parties register one under the entry point group ``pytest_llem.meters``: NAME = "package.module:factory", where
+``factory()`` returns a :class:`Meter`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Scope = Literal["device", "host"]
+Source = Literal["nvml_counter", "nvml_power", "rapl", "zeus", "codecarbon", "cpu_estimate", "replay"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """Something with a power meter: a GPU by UUID (``GPU-…``), a CPU package (``package-0``), or ``cpu``."""
+
+    uuid: str
+    name: str
+    index: int | None = None
+    power_limit_w: float | None = None
+    driver: str = ""
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CounterRead:
+    """One read of an energy counter."""
+
+    before: float  # s, CLOCK_MONOTONIC, when the read began
+    after: float  # s, when it returned
+    energy_j: float
+
+
+@dataclass(frozen=True)
+class PowerRead:
+    """One cheap read. A missing field is None."""
+
+    time: float
+    instant_w: float | None
+    average_w: float | None = None
+    temperature_c: float | None = None
+    memory_bytes: int | None = None
+    utilization: float | None = None  # 0 to 1
+    sm_clock_hz: float | None = None
+    memory_clock_hz: float | None = None
+    throttle_reasons: int | None = None  # NVML's bit mask
+
+
+class Sampler(Protocol):
+    """An open meter. Methods may raise MeterError when the device is lost."""
+
+    def counter(self, device: Device) -> CounterRead | None:
+        """Read the energy counter; None where the meter has none."""
+        ...
+
+    def power(self, device: Device, *, full: bool) -> PowerRead | None:
+        """Read what is cheap; with ``full`` also temperature, memory, clocks, throttle reasons."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Meter(Protocol):
+    """A way to measure energy."""
+
+    name: str  # as typed in --llem-meter
+    source: Source
+    scope: Scope  # what a lock must protect: the device or the whole host
+    measured: bool  # False: an estimate
+    bracket_s: float  # idle time that its estimator wants on each side of a window
+    method: str  # the estimator that fits it
+
+    def devices(self) -> Sequence[Device]:
+        """All devices that it could measure; raises MeterError with what to do where there are none."""
+        ...
+
+    def open(self, devices: Sequence[Device], pid: int | None) -> Sampler:
+        """Start reading; ``pid`` is the root of the workload's process tree, for meters that follow processes."""
+        ...

@@ -1,0 +1,43 @@
+"""The words that worker and host exchange while an experiment runs: one JSON object a line over a Unix socket.
+
+The worker is started with ``LLEM_CONFIG_PATH`` naming a job file in the exchange folder. It connects to the socket
+named there, relative to that folder, and says ``hello``. From then on:
+
+    worker                               host
+    hello  protocol, pid, versions
+    phase  "loading"
+    loaded facts of the model            idle power with the model loaded is measured; then  go
+    phase  "warmup"; progress …
+    ready  window i                      records densely, waits for idle time before; then   go
+    window start, end, marks
+      … ready, go, window for each repeat …
+    result file name                     idle time after the last window; then  experiment (another job file) or close
+    error  type, message, hint           (instead of any of the above)
+
+A worker that loses its host ends at once. All times are CLOCK_MONOTONIC seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+PROTOCOL_VERSION = 1
+CONFIG_VARIABLE = "LLEM_CONFIG_PATH"
+
+Kind = Literal["hello", "phase", "progress", "loaded", "ready", "window", "result", "error", "go", "experiment", "close"]
+Value = str | int | float | bool | None
+Message = dict[str, object]
+
+
+def encode(kind: Kind, **fields: object) -> bytes:
+    """One line."""
+    return json.dumps({"type": kind, **fields}, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The object of one line; raises ValueError if it is not one of ours."""
+    message = json.loads(line)
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ValueError(f"not a message of the worker protocol: {line[:200]!r}")
+    return message
