@@ -1,0 +1,1 @@
+"""What was found, how it is stored and judged."""

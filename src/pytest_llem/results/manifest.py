@@ -1,0 +1,85 @@
+"""``manifest.json``: every cell of a run and how it stands, true at every moment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from pytest_llem.errors import ResultError
+from pytest_llem.results.model import Record
+from pytest_llem.results.store import write_json
+
+Status = Literal["pending", "running", "passed", "failed", "over_budget", "error", "skipped", "interrupted"]
+DONE: frozenset[Status] = frozenset({"passed", "over_budget"})
+
+
+class Entry(Record):
+    """One cell."""
+
+    cell_id: str
+    config_hash: str
+    cycle: int
+    status: Status = "pending"
+    started_at: str | None = None
+    finished_at: str | None = None
+    result: str | None = None  # path below the run's folder
+    error_type: str | None = None
+    error_message: str | None = None
+
+
+class Manifest(Record):
+    """One run of one study."""
+
+    manifest_version: int = 1
+    tool_version: str
+    run_id: str
+    study: str
+    study_file: str
+    study_hash: str
+    started_at: str
+    finished_at: str | None = None
+    status: Literal["running", "finished", "interrupted", "stopped"] = "running"
+    note: str | None = None
+    cells: tuple[Entry, ...] = Field(default=())
+
+    def entry(self, cell_id: str) -> Entry | None:
+        """The entry of a cell."""
+        return next((entry for entry in self.cells if entry.cell_id == cell_id), None)
+
+    def with_entries(self, changed: Iterable[Entry]) -> Manifest:
+        """The same manifest with some entries replaced."""
+        new = {entry.cell_id: entry for entry in changed}
+        return self.model_copy(update={"cells": tuple(new.get(e.cell_id, e) for e in self.cells)})
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in ``path``; raises ResultError."""
+    try:
+        return Manifest.model_validate(json.loads(path.read_bytes()))
+    except (OSError, ValueError, ValidationError) as error:
+        raise ResultError(f"{path}: cannot be read as a manifest: {str(error).splitlines()[0]}") from None
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Replace the manifest, atomically."""
+    write_json(path, manifest.model_dump(mode="json"))
+
+
+def create_manifest(path: Path, manifest: Manifest) -> None:
+    """Write the first manifest unless another process of the same run already has."""
+    fresh = path.with_name(f".first-{os.getpid()}-{path.name}")
+    write_manifest(fresh, manifest)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        if not path.exists():
+            write_manifest(path, manifest)
+    finally:
+        fresh.unlink(missing_ok=True)

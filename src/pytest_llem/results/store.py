@@ -1,0 +1,120 @@
+"""Where results live on disk. Every file is written whole or not at all, and is there after a power cut."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pytest_llem.errors import ResultError
+from pytest_llem.results.model import SCHEMA_VERSION, ExperimentResult
+
+RESULT, CONFIG, TRACE, TIMESERIES, LOG = "result.json", "config.json", "trace.json.gz", "timeseries.parquet", "worker.log"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write to a temporary name beside ``path``, sync, rename; raises ResultError and leaves an old file as it was."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(3)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise ResultError(
+            f"{path}: cannot be written: {error.strerror or error}",
+            hint="free some space or choose another folder with --llem-results=DIR",
+        ) from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write ``value`` as JSON (UTF-8, sorted only where the value is), atomically."""
+    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+
+def read_result(path: Path) -> ExperimentResult:
+    """The result in ``path``; raises ResultError where it is missing, damaged or of a newer schema."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be read as a result: {error}") from None
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ResultError(
+            f"{path}: schema version {version!r}, this pytest-llem reads up to {SCHEMA_VERSION}",
+            hint="pip install -U pytest-llem",
+        )
+    try:
+        return ExperimentResult.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path}: not a result: {where}: {first['msg']}") from None
+
+
+def new_stamp(now: float | None = None) -> str:
+    """What makes a run unique: UTC time and four hexadecimal digits."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}-{secrets.token_hex(2)}"
+
+
+def safe_name(text: str) -> str:
+    """``text`` as one file name component."""
+    return _UNSAFE.sub("-", text).strip("-.")[:120] or "study"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run of one study on disk."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, results: Path, study: str, stamp: str) -> RunFolder:
+        """Make the folder (or find it, when another worker of the same run was first)."""
+        path = results / f"{safe_name(study)}-{stamp}"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            ignore = results / ".gitignore"
+            if not ignore.exists():
+                write_atomic(ignore, b"# results are data, not source; keep them where data is kept\n*\n")
+        except OSError as error:
+            raise ResultError(
+                f"{path}: cannot be made: {error.strerror or error}",
+                hint="choose another folder with --llem-results=DIR",
+            ) from error
+        return cls(path)
+
+    @property
+    def run_id(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def manifest(self) -> Path:
+        """Where the manifest is."""
+        return self.path / "manifest.json"
+
+    def cell(self, cell_id: str) -> Path:
+        """The folder of one cell, made when first asked for."""
+        path = self.path / safe_name(cell_id)
+        path.mkdir(exist_ok=True)
+        return path
+
+    def write_result(self, result: ExperimentResult) -> Path:
+        """Write ``result.json`` and ``config.json`` of a cell; returns the result's path."""
+        folder = self.cell(result.cell_id)
+        write_json(folder / CONFIG, result.config)
+        path = folder / RESULT
+        write_json(path, result.model_dump(mode="json"))
+        return path

@@ -1,0 +1,233 @@
+"""The conversation of one experiment: leads a worker through loading, warm-up and windows, and tells the recorder when.
+
+It is the same for every runner. Everything that can go wrong with a worker ends here as one of the RunnerErrors.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from pytest_llem.errors import ExperimentFailed, RunnerError, WorkerCrashed, WorkerTimeout
+from pytest_llem.runners.base import Launch, Runner, Worker
+from pytest_llem.runners.channel import Channel
+from pytest_llem.runners.job import WorkerJob, read_worker_result, write_job
+from pytest_llem.runners.messages import PROTOCOL_VERSION, Message
+from pytest_llem.runners.progress import Listener, Progress
+from pytest_llem.runners.worker_result import WorkerResult
+from pytest_llem.study.cell import Cell
+
+CONNECT_LIMIT_S = 120.0  # importing a large library from a cold disk takes a while
+DENSE_LEAD_S = 2.0  # how far into a window the recorder stays dense, so that short phases can be told apart
+LOG_TAIL_LINES = 15
+_TICK_S = 0.1
+
+
+class Watcher(Protocol):
+    """The part of a recorder that the conversation needs."""
+
+    def dense(self, on: bool) -> None: ...
+    def follow(self, pid: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a worker is given up. Seconds."""
+
+    experiment_s: float
+    silence_s: float
+    stop_grace_s: float = 5.0
+
+
+class WorkerSession:
+    """One worker from start to end. It runs one experiment, or several that share its loaded engine."""
+
+    def __init__(self, runner: Runner, launch: Launch, watcher: Watcher, bracket_s: float) -> None:
+        self._runner = runner
+        self._watcher = watcher
+        self._bracket_s = bracket_s
+        self.exchange = Path(tempfile.mkdtemp(prefix="llem-"))  # short: a socket's path has 107 bytes at most
+        self._launch = replace(launch, exchange=self.exchange, job=self.exchange / "job-1.json")
+        self._channel = Channel(self.exchange)
+        self._worker: Worker | None = None
+        self._jobs = 0
+        self._last_window_end = 0.0
+        self.usable = True  # False after a failure: never reused
+
+    @property
+    def log(self) -> Path:
+        """The worker's own output."""
+        return self._launch.log
+
+    @property
+    def pid(self) -> int | None:
+        """Root of the worker's process tree."""
+        return self._worker.pid if self._worker else None
+
+    def run(self, cell: Cell, limits: Limits, say: Listener) -> WorkerResult:
+        """Lead the worker through one experiment; raises a RunnerError with the end of the worker's log."""
+        self._jobs += 1
+        job = WorkerJob(experiment=cell.config, result=f"result-{self._jobs}.json", cell_id=cell.id)
+        path = self.exchange / f"job-{self._jobs}.json"
+        write_job(path, job)
+        try:
+            if self._worker is None:
+                say(Progress(cell.id, "starting"))
+                self._start()
+            else:
+                self._channel.send("experiment", job=path.name)
+            result_file = self._converse(cell, limits, say)
+            return read_worker_result(self.exchange / result_file)
+        except BaseException:
+            self.usable = False
+            raise
+
+    def _start(self) -> None:
+        self._worker = self._runner.start(self._launch)
+        if self._worker.pid is not None:
+            self._watcher.follow(self._worker.pid)
+
+    def _converse(self, cell: Cell, limits: Limits, say: Listener) -> str:
+        deadline = time.monotonic() + limits.experiment_s
+        connect_deadline = time.monotonic() + CONNECT_LIMIT_S
+        self._channel.last_heard = time.monotonic()
+        while True:
+            message = self._next(deadline, connect_deadline, limits)
+            match message["type"]:
+                case "hello":
+                    _check_protocol(message)
+                case "phase" | "progress" | "loaded":
+                    say(_progress(cell.id, message))
+                    if message["type"] == "loaded":
+                        self._channel.send("go")
+                case "ready":
+                    say(Progress(cell.id, "window", done=_int(message, "window"), total=cell.config.measure.repeats))
+                    self._open_window(deadline)
+                case "window":
+                    self._last_window_end = float(str(message["end"]))
+                    self._watcher.dense(True)
+                case "result":
+                    say(Progress(cell.id, "finishing"))
+                    self._rest(self._last_window_end + self._bracket_s)
+                    self._watcher.dense(False)
+                    return str(message["file"])
+                case "error":
+                    raise self._failed(message)
+                case other:
+                    raise RunnerError(f"the worker sent an unknown message {other!r}")
+
+    def _open_window(self, deadline: float) -> None:
+        """Idle time before the window, densely recorded; the same idle time closes the window before."""
+        self._watcher.dense(True)
+        self._rest(time.monotonic() + self._bracket_s)
+        self._channel.send("go")
+        self._thin_out_at = min(deadline, time.monotonic() + DENSE_LEAD_S)
+
+    _thin_out_at = float("inf")
+
+    def _rest(self, until: float) -> None:
+        time.sleep(max(0.0, until - time.monotonic()))
+
+    def _next(self, deadline: float, connect_deadline: float, limits: Limits) -> Message:
+        """The next message; raises when the worker ends, hangs or is silent."""
+        while True:
+            now = time.monotonic()
+            if now > deadline:
+                raise WorkerTimeout(
+                    f"the experiment took more than {limits.experiment_s:g} s{self.log_tail()}",
+                    hint="raise execution.timeout_s in the study, or --llem-timeout",
+                )
+            if now > self._thin_out_at:
+                self._watcher.dense(False)
+                self._thin_out_at = float("inf")
+            if not self._channel.connected:
+                if self._channel.accept(_TICK_S):
+                    continue
+                self._raise_if_ended()
+                if now > connect_deadline:
+                    raise WorkerTimeout(f"the worker did not call within {CONNECT_LIMIT_S:g} s{self.log_tail()}")
+                continue
+            try:
+                message = self._channel.receive(_TICK_S)
+            except EOFError:
+                self._raise_crashed()
+            if message is not None:
+                return message
+            if limits.silence_s and now - self._channel.last_heard > limits.silence_s:
+                raise WorkerTimeout(
+                    f"the worker said nothing for {limits.silence_s:g} s{self.log_tail()}",
+                    hint="execution.silence_timeout_s sets how long it may be silent; 0 is for ever",
+                )
+
+    def _raise_if_ended(self) -> None:
+        if self._worker is not None and self._worker.ended() is not None:
+            self._raise_crashed()
+
+    def _raise_crashed(self) -> None:
+        assert self._worker is not None
+        deadline = time.monotonic() + 5
+        while (ended := self._worker.ended()) is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        how = "it closed its connection" if ended is None else (ended.reason or f"exit status {ended.code}")
+        raise WorkerCrashed(f"the worker ended without a result: {how}{self.log_tail()}")
+
+    def _failed(self, message: Message) -> ExperimentFailed:
+        hint = message.get("hint")
+        return ExperimentFailed(
+            f"{message.get('message')}",
+            error_type=str(message.get("error_type", "Error")),
+            hint=None if hint is None else str(hint),
+        )
+
+    def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
+        """The last lines of the worker's log, to be put below a message; empty where there are none."""
+        try:
+            text = self.log.read_bytes()[-20_000:].decode(errors="replace")
+        except OSError:
+            return ""
+        tail = [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
+        return "\n  last lines of the worker's log:\n" + "\n".join(f"  | {line[:300]}" for line in tail) if tail else ""
+
+    def close(self, grace_s: float = 5.0) -> None:
+        """End the worker, whatever state it is in; nothing of it is left but its log."""
+        self.usable = False
+        try:
+            if self._channel.connected:
+                self._channel.send("close")
+            if self._worker is not None:
+                self._await_end(grace_s)
+                self._worker.stop(grace_s)
+        finally:
+            if self._worker is not None:
+                self._worker.stop(0)
+                self._worker.release()
+            self._channel.close()
+            shutil.rmtree(self.exchange, ignore_errors=True)
+
+    def _await_end(self, limit_s: float) -> None:
+        deadline = time.monotonic() + limit_s
+        assert self._worker is not None
+        while self._worker.ended() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+def _check_protocol(message: Message) -> None:
+    if message.get("protocol") != PROTOCOL_VERSION:
+        raise RunnerError(
+            f"the worker speaks protocol {message.get('protocol')}, this pytest-llem speaks {PROTOCOL_VERSION}",
+            hint="use an image of the same pytest-llem version, or rebuild it",
+        )
+
+
+def _progress(cell_id: str, message: Message) -> Progress:
+    phase = "loaded" if message["type"] == "loaded" else str(message.get("phase", ""))
+    return Progress(cell_id, phase, str(message.get("text", "")), _int(message, "done"), _int(message, "total"))
+
+
+def _int(message: Message, key: str) -> int:
+    value = message.get(key, 0)
+    return int(value) if isinstance(value, int | float) else 0
