@@ -3,16 +3,17 @@
 The worker is started with ``LLEM_CONFIG_PATH`` naming a job file in the exchange folder. It connects to the socket
 named there, relative to that folder, and says ``hello``. From then on:
 
-    worker                               host
-    hello  protocol, pid, versions
-    phase  "loading"
-    loaded facts of the model            idle power with the model loaded is measured; then  go
-    phase  "warmup"; progress …
-    ready  window i                      records densely, waits for idle time before; then   go
-    window start, end, marks
+    worker                                        host
+    hello     protocol, pid, versions
+    phase     phase="loading", text
+    loaded    facts                               go
+    phase     phase="warmup"; progress phase, done, total, text
+    ready     window (from 1)                     records densely, waits for idle time before;  go
+    window    window, start, end
       … ready, go, window for each repeat …
-    result file name                     idle time after the last window; then  experiment (another job file) or close
-    error  type, message, hint           (instead of any of the above)
+    result    file (name in the exchange folder)  idle time after the last window;
+                                                  experiment job (name of another job file), or close
+    error     error_type, message, hint           (instead of any of the above)
 
 A worker that loses its host ends at once. All times are CLOCK_MONOTONIC seconds.
 """
