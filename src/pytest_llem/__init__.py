@@ -1,0 +1,41 @@
+"""pytest-llem: the energy of LLM inference, measured and tested.
+
+Importing this package imports nothing heavy. What is listed in ``__all__`` is stable; the rest is not.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_llem.api import StudyResult, run_experiment, run_study
+    from pytest_llem.results.model import ExperimentResult
+    from pytest_llem.study import ExperimentConfig, Study, load_study
+
+__version__ = "0.1.0"
+__all__ = [
+    "ExperimentConfig",
+    "ExperimentResult",
+    "Study",
+    "StudyResult",
+    "__version__",
+    "load_study",
+    "run_experiment",
+    "run_study",
+]
+_HOME = {
+    "ExperimentConfig": "pytest_llem.study",
+    "ExperimentResult": "pytest_llem.results.model",
+    "Study": "pytest_llem.study",
+    "StudyResult": "pytest_llem.api",
+    "load_study": "pytest_llem.study",
+    "run_experiment": "pytest_llem.api",
+    "run_study": "pytest_llem.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,101 @@
+"""Study files and their cells as pytest's collectors and items."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_llem.errors import LlemError, StudyError
+from pytest_llem.options import options_of
+from pytest_llem.reporting import LlemWarning, OverBudget, flat_figures, set_properties
+from pytest_llem.results.model import ExperimentResult
+from pytest_llem.study import Cell, Overrides, Study, load_study
+
+
+class StudyFile(pytest.File):
+    """A study file. Its items are the study's cells, in the order in which they are to be run."""
+
+    study: Study
+    run_name: str = ""  # set when the run's folder is made
+
+    def collect(self) -> Iterator[pytest.Item]:
+        options = options_of(self.config)
+        overrides = Overrides(
+            runner=options.runner,
+            runner_ini=options.runner_ini,
+            budgets=options.budgets,
+            seed=options.seed,
+            timeout_s=options.timeout_s,
+        )
+        try:
+            self.study = load_study(self.path, overrides=overrides)
+        except StudyError as error:
+            raise self.CollectError(str(error)) from None
+        cells = list(self.study.cells)
+        self.config.hook.pytest_llem_modify_cells(config=self.config, study=self.study, cells=cells)
+        for note in self.study.notices():
+            warnings.warn_explicit(LlemWarning(note), None, str(self.path), 1)
+        for cell in cells:
+            yield StudyItem.from_parent(self, name=f"{cell.study}[{cell.id}]", callobj=run_cell, cell=cell)
+
+
+class StudyItem(pytest.Function):
+    """One cell. It is a test function with fixtures, whose body runs the experiment and judges the result."""
+
+    def __init__(self, *, cell: Cell, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cell = cell
+        self.add_marker(pytest.mark.llem(**marker_axes(cell)))
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.cell.line, self.name
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Our own errors are made for reading; nobody needs the way they came."""
+        if isinstance(excinfo.value, LlemError | OverBudget):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style=style)
+
+
+def marker_axes(cell: Cell) -> dict[str, Any]:
+    """What ``-m "llem(batch_size=4)"`` can select by: the backend and the swept values by the last part of their path."""
+    axes: dict[str, Any] = {"backend": cell.config.backend, "cycle": cell.cycle}
+    for path, value in cell.swept.items():
+        axes[path.rpartition(".")[2]] = value
+    return axes
+
+
+def run_cell(request: pytest.FixtureRequest, llem_bench: Any) -> None:
+    """The body of every study item."""
+    item = request.node
+    config: pytest.Config = request.config
+    cell: Cell = item.cell
+    config.hook.pytest_llem_experiment_start(config=config, cell=cell)
+    result, path = llem_bench.run(cell, study_file=item.parent)
+    set_properties(item, flat_figures(result, path))
+    config.hook.pytest_llem_experiment_result(config=config, cell=cell, result=result)
+    conclude(item, result)
+
+
+def conclude(item: pytest.Item, result: ExperimentResult) -> None:
+    """Pass, fail or skip the item as the verdicts and the options say; the result is kept whatever happens here."""
+    options = options_of(item.config)
+    if options.require_measured and not result.measured:
+        raise LlemError(
+            f"the energy is an estimate ({result.energy_source}), and --llem-require-measured is set",
+            hint="llem doctor tells which meters this machine has",
+        )
+    outcomes = {verdict.outcome for verdict in result.verdicts}
+    if "fail" in outcomes or ("inconclusive" in outcomes and options.inconclusive == "fail"):
+        raise OverBudget(result)
+    if "inconclusive" in outcomes:
+        text = f"{result.study}[{result.cell_id}]: " + "; ".join(
+            f"{v.metric}: inconclusive, {v.reason}" for v in result.verdicts if v.outcome == "inconclusive"
+        )
+        if options.inconclusive == "skip":
+            pytest.skip(text)
+        warnings.warn(LlemWarning(text), stacklevel=1)

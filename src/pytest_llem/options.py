@@ -1,0 +1,191 @@
+"""Everything that can be set for a run, as one frozen object; nothing below ever sees ``pytest.Config``.
+
+Precedence for each value: command line, then ini, then default. (Environment and study file come between the two for
+the runner; :mod:`pytest_llem.study` knows that order.) Light to import: it is loaded in every pytest run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import pytest
+
+Busy = Literal["warn", "fail", "wait"]
+Isolation = Literal["experiment", "engine"]
+Inconclusive = Literal["fail", "pass", "skip"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for. ``None`` means not said anywhere."""
+
+    runner: str | None = None
+    runner_ini: str | None = None
+    images: dict[str, str] = field(default_factory=dict)
+    results: Path = Path("llem-results")
+    only: bool = False
+    skip: bool = False
+    gpus: str | None = None
+    busy: Busy = "warn"
+    meter: str = "auto"
+    require_measured: bool = False
+    isolation: Isolation = "experiment"
+    budgets: tuple[str, ...] = ()
+    inconclusive: Inconclusive = "pass"
+    seed: int | None = None
+    timeout_s: float | None = None
+    lock_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Option:
+    """One option: its command line form and, where ``ini`` is given, the ini key that backs it."""
+
+    flag: str
+    help: str
+    ini: str | None = None
+    ini_type: Literal["string", "bool", "linelist", "float", "int"] = "string"
+    argument: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dest(self) -> str:
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+def _choice(*values: str) -> dict[str, Any]:
+    return {"choices": values}
+
+
+_FLAG: dict[str, Any] = {"action": "store_true"}
+OPTIONS = (
+    _Option(
+        "--llem-runner",
+        "Where experiments run: local, docker or docker:IMAGE; default: the study's",
+        "llem_runner",
+        argument={"metavar": "RUNNER"},
+    ),
+    _Option("--llem-results", "Folder for results; default llem-results", "llem_results", argument={"metavar": "DIR"}),
+    _Option("--llem-only", "Collect study items only", argument=_FLAG),
+    _Option("--llem-skip", "Collect no study items", argument=_FLAG),
+    _Option("--llem-gpus", "GPUs to use, within CUDA_VISIBLE_DEVICES", "llem_gpus", argument={"metavar": "0,1"}),
+    _Option(
+        "--llem-busy",
+        "What to do when a GPU is not clean: warn (default), fail or wait",
+        "llem_busy",
+        argument=_choice("warn", "fail", "wait"),
+    ),
+    _Option(
+        "--llem-meter",
+        "auto (default), nvml, zeus, codecarbon, rapl, cpu-estimate or replay:FILE",
+        "llem_meter",
+        argument={"metavar": "NAME"},
+    ),
+    _Option(
+        "--llem-require-measured",
+        "Fail an experiment whose energy is an estimate",
+        "llem_require_measured",
+        "bool",
+        argument=_FLAG,
+    ),
+    _Option(
+        "--llem-isolation",
+        "experiment (default): a fresh worker for each; engine: experiments that can share a loaded engine do",
+        "llem_isolation",
+        argument=_choice("experiment", "engine"),
+    ),
+    _Option(
+        "--llem-budget",
+        "One more budget for every cell, such as 'energy_per_output_token_j<=0.5' (repeatable)",
+        "llem_budgets",
+        "linelist",
+        argument={"metavar": "METRIC<=VALUE", "action": "append"},
+    ),
+    _Option(
+        "--llem-inconclusive",
+        "What an undecided verdict counts as: pass (default, with a warning), fail or skip",
+        "llem_inconclusive",
+        argument=_choice("fail", "pass", "skip"),
+    ),
+    _Option("--llem-seed", "Seed for every experiment", "llem_seed", "int", argument={"type": int, "metavar": "N"}),
+    _Option(
+        "--llem-timeout",
+        "Time limit of each experiment in seconds",
+        "llem_timeout",
+        "float",
+        argument={"type": float, "metavar": "S"},
+    ),
+    _Option(
+        "--llem-lock-dir",
+        "Folder for the locks that keep two experiments off one GPU",
+        "llem_lock_dir",
+        argument={"metavar": "DIR"},
+    ),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every option. Each default is None, or the ini value would never be seen."""
+    group = parser.getgroup("llem", "energy of LLM inference")
+    for option in OPTIONS:
+        group.addoption(option.flag, dest=option.dest, default=None, help=option.help, **option.argument)
+        if option.ini is not None:
+            # without a default of its own, an unset ini must read as None, which pytest gives only if asked to
+            parser.addini(option.ini, option.help, type=option.ini_type, default=None)
+
+
+def from_config(config: pytest.Config) -> Options:
+    """Read every option once; raises pytest.UsageError for a value that cannot be used."""
+    values = {option.flag: _value(config, option) for option in OPTIONS}
+    root = config.invocation_params.dir
+    lock_dir = values["--llem-lock-dir"]
+    return Options(
+        runner=config.getoption("llem_runner"),
+        runner_ini=config.getini("llem_runner") or None,
+        results=root / str(values["--llem-results"] or "llem-results"),
+        only=bool(values["--llem-only"]),
+        skip=bool(values["--llem-skip"]),
+        gpus=values["--llem-gpus"],
+        busy=cast(Busy, _one_of(values, "--llem-busy", ("warn", "fail", "wait"))),
+        meter=str(values["--llem-meter"] or "auto"),
+        require_measured=bool(values["--llem-require-measured"]),
+        isolation=cast(Isolation, _one_of(values, "--llem-isolation", ("experiment", "engine"))),
+        budgets=tuple([*(config.getini("llem_budgets") or ()), *(config.getoption("llem_budget") or ())]),
+        inconclusive=cast(Inconclusive, _one_of(values, "--llem-inconclusive", ("pass", "fail", "skip"))),
+        seed=values["--llem-seed"],
+        timeout_s=_positive(values["--llem-timeout"], "--llem-timeout"),
+        lock_dir=Path(os.path.expanduser(lock_dir)) if lock_dir else None,
+    )
+
+
+def _value(config: pytest.Config, option: _Option) -> Any:
+    value = config.getoption(option.dest)
+    if value is None and option.ini is not None:
+        value = config.getini(option.ini)
+    return value if value != "" else None
+
+
+def _one_of(values: dict[str, Any], flag: str, allowed: tuple[str, ...]) -> str:
+    value = values[flag] or allowed[0]
+    if value not in allowed:  # from an ini file: the command line has been checked by argparse
+        raise pytest.UsageError(f"{flag.removeprefix('--').replace('-', '_')}: {value!r} is none of {', '.join(allowed)}")
+    return str(value)
+
+
+def _positive(value: float | None, flag: str) -> float | None:
+    if value is not None and not value > 0:
+        raise pytest.UsageError(f"{flag}: {value:g} is not a positive number of seconds")
+    return value
+
+
+options_key: pytest.StashKey[Options] = pytest.StashKey()
+
+
+def options_of(config: pytest.Config, read: Callable[[pytest.Config], Options] = from_config) -> Options:
+    """The options of this run, read on first use."""
+    if options_key not in config.stash:
+        config.stash[options_key] = read(config)
+    return config.stash[options_key]

@@ -1,0 +1,88 @@
+"""pytest's hooks. Each only decides whether there is anything to do; what is done lies in the modules it imports then.
+
+This module is loaded in every pytest run of every project that has pytest-llem installed, so it imports nothing but
+the standard library and pytest until a study file has been seen or a fixture is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llem.fixtures import llem, llem_gpu, llem_measure, llem_meter, llem_results_dir
+from pytest_llem.options import add_options, options_of
+
+if TYPE_CHECKING:
+    from pytest_llem.session import Controller
+
+__all__ = ["llem", "llem_gpu", "llem_measure", "llem_meter", "llem_results_dir"]
+
+_YAML = (".yaml", ".yml")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_llem import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "llem(**axes): set on every study item, with its swept values and its backend")
+    config.addinivalue_line(
+        "markers", "llem_budget(**limits): the most that a figure of the test's experiments may be; METRIC_min: the least"
+    )
+    options_of(config)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """``--llem-only``: leave other files alone, so that a broken test module cannot stop a study."""
+    only = options_of(config).only
+    return True if only and collection_path.is_file() and collection_path.suffix not in _YAML else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Collect YAML files that look like studies, and those that were named explicitly and that nobody else wants."""
+    collectors = yield
+    if file_path.suffix in _YAML and not (options := options_of(parent.config)).skip:
+        from pytest_llem.study.look import looks_like_study
+
+        named = parent.session.isinitpath(file_path) and (options.only or not collectors)
+        if named or looks_like_study(file_path):
+            from pytest_llem.nodes import StudyFile
+
+            collectors.append(StudyFile.from_parent(parent, path=file_path))
+    return collectors
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    _with_controller(session.config, lambda controller: controller.collected(session))
+
+
+def pytest_runtest_logstart(nodeid: str) -> None:
+    """Kept for its place in the life cycle: see :mod:`pytest_llem.session`."""
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
+    verdict = dict(report.user_properties).get("llem.verdict") if report.when == "call" else None
+    if verdict == "over_budget" and report.failed:
+        return "failed", "B", ("OVER BUDGET", {"red": True, "bold": True})
+    if verdict == "inconclusive" and report.passed:
+        return "passed", "?", ("INCONCLUSIVE", {"yellow": True})
+    return None
+
+
+def _with_controller(config: pytest.Config, act: Any) -> None:
+    controller: Controller | None = config.pluginmanager.get_plugin("llem-controller")
+    if controller is not None:
+        act(controller)

@@ -1,0 +1,94 @@
+"""What an item says of its result to the rest of pytest: flat properties, a warning class, one exception."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_llem.report.units import interval, si
+from pytest_llem.results.model import ExperimentResult, Verdict
+from pytest_llem.study.metrics import METRICS
+
+PREFIX = "llem."
+_FIGURES = (
+    "energy_j",
+    "energy_per_output_token_j",
+    "energy_per_total_token_j",
+    "energy_per_request_j",
+    "mean_power_w",
+    "idle_power_w",
+    "prefill_energy_j",
+    "decode_energy_j",
+    "output_tokens",
+    "output_tokens_per_s",
+    "duration_s",
+    "peak_memory_bytes",
+)
+
+
+class LlemWarning(pytest.PytestWarning):
+    """Something about an experiment that a user should know."""
+
+
+class OverBudget(Exception):
+    """A budget is broken (or undecided, where that counts as a failure). Carries the result."""
+
+    def __init__(self, result: ExperimentResult) -> None:
+        self.result = result
+        super().__init__(verdict_table(result))
+
+
+def verdict_table(result: ExperimentResult) -> str:
+    """One line for each budget of a result."""
+    estimated = "" if result.measured else f"  (ESTIMATED: {result.energy_source})"
+    lines = [f"{result.study}[{result.cell_id}]{estimated}"]
+    for verdict in result.verdicts:
+        lines.append("  " + _verdict_line(verdict))
+    return "\n".join(lines)
+
+
+def _verdict_line(verdict: Verdict) -> str:
+    unit = METRICS[verdict.metric.partition(".")[0]].unit
+    limits = [f"<= {si(verdict.max, unit)}"] if verdict.max is not None else []
+    limits += [f">= {si(verdict.min, unit)}"] if verdict.min is not None else []
+    found = si(verdict.value, unit)
+    if verdict.interval is not None:
+        found += f" ({interval(*verdict.interval, unit)})"
+    word = {"pass": "pass", "fail": "FAIL", "inconclusive": "undecided"}[verdict.outcome]
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    return f"{word:9}  {verdict.metric} {' and '.join(limits)}, found {found}{reason}"
+
+
+def overall(result: ExperimentResult) -> str:
+    """passed, over_budget or inconclusive."""
+    outcomes = {verdict.outcome for verdict in result.verdicts}
+    return "over_budget" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "passed"
+
+
+def flat_figures(result: ExperimentResult, path: Path) -> dict[str, str | int | float | bool]:
+    """The scalars that travel from an xdist worker to its controller and into JUnit; nulls are left out."""
+    flat: dict[str, str | int | float | bool] = {
+        "cell": f"{result.study}[{result.cell_id}]",
+        "verdict": overall(result),
+        "result": str(path),
+        "config_hash": result.config_hash,
+        "device": result.devices[0].name if result.devices else result.model_device,
+        "energy_source": result.energy_source,
+        "measured": result.measured,
+        "valid": result.validity.valid,
+        "reasons": ", ".join(result.validity.reasons),
+    }
+    for name in _FIGURES:
+        value, ends = result.figure(name)
+        if value is not None:
+            flat[name] = value
+        if ends is not None:
+            flat[f"{name}_low"], flat[f"{name}_high"] = ends
+    return flat
+
+
+def set_properties(item: pytest.Item, values: dict[str, str | int | float | bool]) -> None:
+    """Put ``values`` on the item, in place of what an earlier try of the same item left there."""
+    item.user_properties[:] = [(key, value) for key, value in item.user_properties if not key.startswith(PREFIX)]
+    item.user_properties.extend((PREFIX + key, value) for key, value in values.items())
