@@ -13,6 +13,7 @@ from pytest_llem.errors import LlemError, StudyError
 from pytest_llem.options import options_of
 from pytest_llem.reporting import LlemWarning, OverBudget, flat_figures, set_properties
 from pytest_llem.results.model import ExperimentResult
+from pytest_llem.results.store import RunFolder
 from pytest_llem.study import Cell, Overrides, Study, load_study
 
 
@@ -20,7 +21,7 @@ class StudyFile(pytest.File):
     """A study file. Its items are the study's cells, in the order in which they are to be run."""
 
     study: Study
-    run_name: str = ""  # set when the run's folder is made
+    folder: RunFolder  # made when collection has finished
 
     def collect(self) -> Iterator[pytest.Item]:
         options = options_of(self.config)
@@ -75,7 +76,11 @@ def run_cell(request: pytest.FixtureRequest, llem_bench: Any) -> None:
     config: pytest.Config = request.config
     cell: Cell = item.cell
     config.hook.pytest_llem_experiment_start(config=config, cell=cell)
-    result, path = llem_bench.run(cell, study_file=item.parent)
+    try:
+        result, path = llem_bench.run(cell, item.parent.folder)
+    except LlemError as error:
+        set_properties(item, {"error_type": type(error).__name__})
+        raise
     set_properties(item, flat_figures(result, path))
     config.hook.pytest_llem_experiment_result(config=config, cell=cell, result=result)
     conclude(item, result)

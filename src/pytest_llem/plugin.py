@@ -6,17 +6,15 @@ the standard library and pytest until a study file has been seen or a fixture is
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_llem.fixtures import llem, llem_gpu, llem_measure, llem_meter, llem_results_dir
 from pytest_llem.options import add_options, options_of
-
-if TYPE_CHECKING:
-    from pytest_llem.session import Controller
+from pytest_llem.session import NAME, Controller, new_stamp
 
 __all__ = ["llem", "llem_gpu", "llem_measure", "llem_meter", "llem_results_dir"]
 
@@ -39,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "llem_budget(**limits): the most that a figure of the test's experiments may be; METRIC_min: the least"
     )
     options_of(config)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Controller(config, new_stamp()), NAME)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -66,11 +66,10 @@ def pytest_collect_file(
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    _with_controller(session.config, lambda controller: controller.collected(session))
+    if "pytest_llem.nodes" in sys.modules and not session.config.getoption("collectonly"):
+        from pytest_llem.runs import prepare
 
-
-def pytest_runtest_logstart(nodeid: str) -> None:
-    """Kept for its place in the life cycle: see :mod:`pytest_llem.session`."""
+        prepare(session.items, session.config, _stamp(session.config))
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
@@ -82,7 +81,10 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str |
     return None
 
 
-def _with_controller(config: pytest.Config, act: Any) -> None:
-    controller: Controller | None = config.pluginmanager.get_plugin("llem-controller")
-    if controller is not None:
-        act(controller)
+def _stamp(config: pytest.Config) -> str:
+    """What names this run's folders: the controller's, in every xdist worker."""
+    if hasattr(config, "workerinput"):
+        return str(config.workerinput["llem_stamp"])
+    controller = config.pluginmanager.get_plugin(NAME)
+    assert isinstance(controller, Controller)
+    return controller.stamp

@@ -21,6 +21,7 @@ DONE: frozenset[Status] = frozenset({"passed", "over_budget"})
 class Entry(Record):
     """One cell."""
 
+    nodeid: str
     cell_id: str
     config_hash: str
     cycle: int
@@ -47,14 +48,10 @@ class Manifest(Record):
     note: str | None = None
     cells: tuple[Entry, ...] = Field(default=())
 
-    def entry(self, cell_id: str) -> Entry | None:
-        """The entry of a cell."""
-        return next((entry for entry in self.cells if entry.cell_id == cell_id), None)
-
     def with_entries(self, changed: Iterable[Entry]) -> Manifest:
-        """The same manifest with some entries replaced."""
-        new = {entry.cell_id: entry for entry in changed}
-        return self.model_copy(update={"cells": tuple(new.get(e.cell_id, e) for e in self.cells)})
+        """The same manifest with some entries replaced, and those that it did not have added."""
+        entries = {entry.nodeid: entry for entry in (*self.cells, *changed)}
+        return self.model_copy(update={"cells": tuple(entries.values())})
 
 
 def read_manifest(path: Path) -> Manifest:

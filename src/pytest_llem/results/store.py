@@ -7,7 +7,6 @@ import json
 import os
 import re
 import secrets
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,11 +60,6 @@ def read_result(path: Path) -> ExperimentResult:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{path}: not a result: {where}: {first['msg']}") from None
-
-
-def new_stamp(now: float | None = None) -> str:
-    """What makes a run unique: UTC time and four hexadecimal digits."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now))}-{secrets.token_hex(2)}"
 
 
 def safe_name(text: str) -> str:
