@@ -1,0 +1,35 @@
+# Everything a person or a CI job types. `make demo` and `make test` set up what they need by themselves.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := requirements/constraints.txt
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test check bench docs clean
+
+help:            ## what can be made
+	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (PyTorch is large; this happens once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[transformers,docker,xdist,report]' --group dev
+	@touch $@
+
+demo: $(STAMP)   ## measure four experiments on the built-in tiny model and judge them
+	@$(BIN)/pytest examples/quickstart
+
+test: $(STAMP)   ## the tests
+	@$(BIN)/pytest
+
+check: $(STAMP)  ## types, lint, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP)  ## the benchmarks: ratios from one run
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:           ## remove what was made here
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache llem-results
