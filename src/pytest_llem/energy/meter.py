@@ -61,6 +61,10 @@ class Sampler(Protocol):
         """Read what is cheap; with ``full`` also temperature, memory, clocks, throttle reasons."""
         ...
 
+    def follow(self, pid: int) -> None:
+        """The workload's process tree now starts at ``pid``; meters that do not follow processes ignore it."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -81,3 +85,19 @@ class Meter(Protocol):
     def open(self, devices: Sequence[Device], pid: int | None) -> Sampler:
         """Start reading; ``pid`` is the root of the workload's process tree, for meters that follow processes."""
         ...
+
+
+@dataclass(frozen=True)
+class MeterInfo:
+    """What a result says about its meter."""
+
+    name: str
+    source: Source
+    scope: Scope
+    measured: bool
+    bracket_s: float
+    method: str
+
+    @classmethod
+    def of(cls, meter: Meter) -> MeterInfo:
+        return cls(meter.name, meter.source, meter.scope, meter.measured, meter.bracket_s, meter.method)

@@ -1,0 +1,1 @@
+"""The power meters that come with pytest-llem; each module is one."""

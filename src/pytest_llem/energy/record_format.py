@@ -1,0 +1,106 @@
+"""The recorder's file: one JSON value a line, appended as it happens, so that a crash loses at most the last line.
+
+First the header, an object. Then arrays: ``["e", device, before, after, J]`` a counter read, ``["p", device, time,
+instant W, average W]`` a power read, ``["f", …]`` the same followed by all other fields of PowerRead, ``["x", device,
+time, message]`` a lost device, ``["c", …]`` the recorder's own cost so far, ``["end", time]`` an orderly end. Devices
+are numbered as in the header. Kept free of numpy: the recorder process has to start fast.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+from pytest_llem.energy.meter import CounterRead, Device, MeterInfo, PowerRead
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RecorderCost:
+    """What recording took from the machine so far."""
+
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    slow_cpu_s: float = 0.0  # the part of both that lies between edges
+    slow_wall_s: float = 0.0
+    counter_reads: int = 0
+    counter_s: float = 0.0  # wall time inside counter reads
+    power_reads: int = 0
+    power_s: float = 0.0
+
+    @property
+    def cpu_share(self) -> float | None:
+        """Part of one core that recording took on average; None before anything was recorded."""
+        return self.cpu_s / self.wall_s if self.wall_s else None
+
+    @property
+    def slow_cpu_share(self) -> float | None:
+        """The same between edges, where most of a run is spent."""
+        return self.slow_cpu_s / self.slow_wall_s if self.slow_wall_s else None
+
+    @property
+    def mean_counter_read_s(self) -> float | None:
+        return self.counter_s / self.counter_reads if self.counter_reads else None
+
+    @property
+    def mean_power_read_s(self) -> float | None:
+        return self.power_s / self.power_reads if self.power_reads else None
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line: what was recorded, by which process."""
+
+    meter: MeterInfo
+    devices: tuple[Device, ...]
+    pid: int
+    format: int = FORMAT
+
+    @classmethod
+    def decode(cls, line: bytes) -> Header:
+        """Raises ValueError, KeyError or TypeError if the line is not a header of this format."""
+        data = json.loads(line)
+        if data["format"] != FORMAT:
+            raise ValueError(f"format {data['format']!r}, expected {FORMAT}")
+        return cls(MeterInfo(**data["meter"]), decode_devices(data["devices"]), data["pid"])
+
+
+def encode_header(header: Header) -> bytes:
+    return _line(asdict(header))
+
+
+def encode_devices(devices: Sequence[Device]) -> str:
+    """For the command line of the recorder process."""
+    return json.dumps([asdict(device) for device in devices])
+
+
+def decode_devices(data: Sequence[dict[str, object]]) -> tuple[Device, ...]:
+    return tuple(Device(**item) for item in data)  # type: ignore[arg-type]  # checked by Device's own signature
+
+
+def encode_counter(device: int, read: CounterRead) -> bytes:
+    return _line(["e", device, read.before, read.after, read.energy_j])
+
+
+def encode_power(device: int, read: PowerRead, *, full: bool) -> bytes:
+    if not full:
+        return _line(["p", device, read.time, read.instant_w, read.average_w])
+    return _line(["f", device, *(getattr(read, field.name) for field in fields(PowerRead))])
+
+
+def encode_lost(device: int, time_s: float, message: str) -> bytes:
+    return _line(["x", device, time_s, message])
+
+
+def encode_cost(cost: RecorderCost) -> bytes:
+    return _line(["c", *(getattr(cost, field.name) for field in fields(RecorderCost))])
+
+
+def encode_end(time_s: float) -> bytes:
+    return _line(["end", time_s])
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
