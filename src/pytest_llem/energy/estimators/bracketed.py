@@ -1,0 +1,50 @@
+"""The energy of a whole window, from steps of the counter in the idle time before and after it.
+
+``E = median over (a, b) of E_b - E_a - n * S + P * (t1 - t0)``: ``a`` among the last steps before the window, ``b`` among
+the first after it, ``n`` the steps from a to b, ``S`` the median idle step (J), ``P`` = S / period the idle power. The
+meter's lag, the grid's phase and the polling cancel, because power is the same, idle, at both ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytest_llem.energy.estimators.grid import IDLE_STEPS, Knots, idle_step
+from pytest_llem.energy.estimators.interval import INSTRUMENT_J
+
+SETTLE_LAGS = 5.5  # after so many time constants a one-pole has forgotten all but 0.4 %
+IDLE_NOISE = 0.003  # relative standard deviation of idle power from a few steps
+UNALIKE = 0.25  # idle power that differs by more between the two sides was not idle on one of them
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """``energy`` and its ``sd`` (J, instrument only), idle power (W), what a counter without lag would show at t0 (J)."""
+
+    energy: float
+    sd: float
+    idle_power: float
+    start_level: float
+
+
+def bracketed(knots: Knots, t0: float, t1: float, lag: float) -> Bracket | None:
+    """The bracketed energy of ``t0`` to ``t1`` (s) under a meter's ``lag`` (s); None without idle time on both sides."""
+    before = np.flatnonzero(knots.time <= t0)[-IDLE_STEPS:]
+    after = np.flatnonzero(knots.time >= t1 + SETTLE_LAGS * lag + knots.time_sd)[:IDLE_STEPS]
+    step = idle_step(knots, before, after)
+    if not len(before) or not len(after) or step is None:
+        return None
+    sides = [alone for side in (before, after) if (alone := idle_step(knots, side)) is not None]
+    if max(sides) - min(sides) > UNALIKE * abs(step):
+        return None
+    power = step / knots.period
+    a, b = np.meshgrid(before, after)
+    energy = knots.energy[b] - knots.energy[a] - (knots.index[b] - knots.index[a]) * step + power * (t1 - t0)
+    outside = float(np.median(knots.index[b] - knots.index[a])) * knots.period - (t1 - t0)
+    noise = IDLE_NOISE * power * abs(outside)
+    clock = power * (t1 - t0) * knots.period_sd / knots.period
+    sd = float(np.sqrt(INSTRUMENT_J**2 + noise**2 + clock**2))
+    start = float(np.median(knots.energy[before] + power * (t0 + lag - knots.time[before])))
+    return Bracket(float(np.median(energy)), sd, power, start)
