@@ -71,12 +71,33 @@ class Sampler(Protocol):
 class Meter(Protocol):
     """A way to measure energy."""
 
-    name: str  # as typed in --llem-meter
-    source: Source
-    scope: Scope  # what a lock must protect: the device or the whole host
-    measured: bool  # False: an estimate
-    bracket_s: float  # idle time that its estimator wants on each side of a window
-    method: str  # the estimator that fits it
+    @property
+    def name(self) -> str:
+        """As typed in ``--llem-meter``."""
+        ...
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def scope(self) -> Scope:
+        """What a lock must protect: the device or the whole host."""
+        ...
+
+    @property
+    def measured(self) -> bool:
+        """False: an estimate, or a recording."""
+        ...
+
+    @property
+    def bracket_s(self) -> float:
+        """Idle time that its estimator wants on each side of a window, s."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """The estimator that fits it."""
+        ...
 
     def devices(self) -> Sequence[Device]:
         """All devices that it could measure; raises MeterError with what to do where there are none."""

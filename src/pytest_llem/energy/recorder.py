@@ -101,7 +101,7 @@ class Recorder:
             if not received:
                 raise MeterError(f"the recorder ended at once, with code {process.wait()}", hint=self._log_hint())
             answer += received
-        word, _, detail = answer.decode().strip().rpartition("\n")[2].partition(" ")
+        word, _, detail = answer.decode().partition(" ")
         if word == "error":
             reason = json.loads(detail)
             raise MeterError(reason["message"], hint=reason["hint"])

@@ -187,6 +187,17 @@ def obey(command: str, recording: Recording, sampler: Sampler) -> bool:
     return True
 
 
+def answer(host: int, word: str, **detail: str | None) -> None:
+    os.write(host, f"{word} {json.dumps(detail)}\n".encode())
+
+
+def keep_stdout() -> int:
+    """Standard output for the host alone: what the meters' libraries print goes to the log."""
+    host = os.dup(1)
+    os.dup2(2, 1)
+    return host
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Record power meters into a file; started by pytest-llem itself.")
     parser.add_argument("--meter", required=True)
@@ -195,17 +206,18 @@ def main() -> int:
     parser.add_argument("--pid", type=int)
     arguments = parser.parse_args()
     devices = record_format.decode_devices(json.loads(arguments.devices))
+    host = keep_stdout()
     with FileIO(arguments.file, "w") as file:
         try:
             meter = make_meter(arguments.meter)
             file.write(record_format.encode_header(Header(MeterInfo.of(meter), devices, os.getpid())))
             sampler = meter.open(devices, arguments.pid)
         except LlemError as error:
-            print("error", json.dumps({"message": error.message, "hint": error.hint}), flush=True)
+            answer(host, "error", message=error.message, hint=error.hint)
             return 1
         recording = Recording(sampler, devices, file)
         recording.read_all()
-        print("ready", flush=True)
+        answer(host, "ready")
         run(recording, sampler)
         recording.finish()
         sampler.close()
