@@ -1,0 +1,46 @@
+"""Removing the containers of runs that died without a chance to do it themselves."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from pytest_llem.runners.docker.owner import is_dead
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+RUN_LABEL = "llem.run"
+CELL_LABEL = "llem.cell"
+OWNER_LABEL = "llem.pid"
+
+
+def sweep_dead_containers(client: DockerClient) -> list[str]:
+    """Remove every container whose run is dead; returns their names. Those of living runs are left alone."""
+    return [name for name, owner in _labelled(client).items() if is_dead(owner) and remove(client, name)]
+
+
+def sweep_own_containers(client: DockerClient, owner: str) -> list[str]:
+    """Remove every container that the process with this identity has started; returns their names."""
+    return [name for name, label in _labelled(client).items() if label == owner and remove(client, name)]
+
+
+def remove(client: DockerClient, name: str) -> bool:
+    """Kill and remove a container with its anonymous volumes; False if it is already gone or going."""
+    from docker.errors import APIError, NotFound
+
+    with contextlib.suppress(NotFound):
+        try:
+            client.api.remove_container(name, force=True, v=True)
+        except APIError as error:
+            if error.status_code == 409 and "already in progress" in str(error.explanation):
+                return False
+            raise
+        return True
+    return False
+
+
+def _labelled(client: DockerClient) -> dict[str, str]:
+    """Name and owner of every container of ours. The plain listing: one call, and none can vanish in between."""
+    listed = client.api.containers(all=True, filters={"label": [RUN_LABEL, OWNER_LABEL]})
+    return {entry["Names"][0].lstrip("/"): entry["Labels"][OWNER_LABEL] for entry in listed if entry["Names"]}

@@ -1,0 +1,154 @@
+"""A worker in a container: how it is followed, how it ended, and how it is made to end.
+
+A thread of its own follows the container, because the engine may take its time, or be stopped and started again while
+the container, its connection to the host and its result live on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from pytest_llem.errors import RunnerError
+from pytest_llem.runners.base import Ended
+from pytest_llem.runners.docker.causes import explain
+from pytest_llem.runners.docker.log import BoundedLog
+from pytest_llem.runners.docker.owner import start_ticks
+from pytest_llem.runners.docker.sweep import remove
+from pytest_llem.runners.local import describe_exit
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+RESTART_WAIT_S = 20.0  # how long an engine that went away is waited for when its container must be removed
+VERDICT_WAIT_S = 3.0  # and how long when only the way in which the container ended is not known
+_RETRY_S = 0.1
+
+
+class DockerWorker:
+    """A started container. ``pid`` is its first process as this host sees it."""
+
+    def __init__(
+        self, client: DockerClient, name: str, pid: int, log: BoundedLog, give_back: Callable[[], None]
+    ) -> None:
+        self.pid: int | None = pid
+        self._client = client
+        self._name = name
+        self._started = start_ticks(pid)
+        self._log = log
+        self._give_back = give_back
+        self._ended: Ended | None = None
+        self._over = threading.Event()
+        self._released = False
+        self._engine_lost = False
+        self._dead_since = 0.0
+        self._follower = threading.Thread(target=self._follow, name=name, daemon=True)
+        self._follower.start()
+
+    def ended(self) -> Ended | None:
+        return self._ended
+
+    def wait(self, limit_s: float) -> bool:
+        """Wait until it has ended; False if it has not by then."""
+        return self._over.wait(limit_s)
+
+    def stop(self, grace_s: float) -> None:
+        try:
+            if grace_s > 0 and not self._over.is_set():
+                self._signal(signal.SIGTERM)
+                self._over.wait(grace_s)
+        finally:
+            if not self._over.is_set():
+                self._signal(signal.SIGKILL)
+                self._over.wait(RESTART_WAIT_S)
+
+    def release(self) -> None:
+        if self._released:
+            return
+        try:
+            self.stop(0)
+        finally:
+            self._remove()
+            self._give_back()
+            self._released = True
+
+    def _signal(self, number: signal.Signals) -> None:
+        """By way of the engine; by the kernel's where the engine is away or the container is already going."""
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        try:
+            self._client.api.kill(self._name, number.value)
+        except (DockerException, RequestException):
+            if self.pid is not None and self._alive():
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(self.pid, number)
+
+    def _alive(self) -> bool:
+        return self.pid is not None and self._started is not None and start_ticks(self.pid) == self._started
+
+    def _remove(self) -> None:
+        from docker.errors import DockerException
+        from requests.exceptions import RequestException
+
+        deadline = time.monotonic() + RESTART_WAIT_S
+        while True:
+            try:
+                remove(self._client, self._name)
+                return
+            except (DockerException, RequestException) as error:
+                if time.monotonic() > deadline:
+                    raise RunnerError(
+                        f"{explain(error, f'container {self._name} could not be removed').message}",
+                        hint="the next run removes it; or: docker rm -f " + self._name,
+                    ) from None
+                time.sleep(_RETRY_S)
+
+    def _follow(self) -> None:
+        """The thread: copy the log until the container has ended, then find out how."""
+        since: int | None = None
+        with self._log:
+            while self._ended is None:
+                try:
+                    for chunk in self._client.api.logs(self._name, stream=True, follow=True, since=since):
+                        self._log.write(chunk)
+                    self._ended = self._ask_how_it_ended()
+                except Exception as error:  # a connection breaks with many kinds of error
+                    since = int(time.time())
+                    self._ended = self._judge_without_engine(error)
+                    time.sleep(_RETRY_S)
+        self._over.set()
+
+    def _ask_how_it_ended(self) -> Ended:
+        self._client.api.wait(self._name, timeout=None)
+        found = self._client.api.inspect_container(self._name)
+        return describe_state(found["State"], found["HostConfig"]["Memory"], engine_lost=self._engine_lost)
+
+    def _judge_without_engine(self, error: Exception) -> Ended | None:
+        """None as long as the container lives, or the engine may come back and tell how it ended."""
+        if getattr(getattr(error, "response", None), "status_code", None) == 404:
+            return Ended(-signal.SIGKILL, "its container was removed by somebody else")
+        self._engine_lost = True
+        if self._alive():
+            return None
+        self._dead_since = self._dead_since or time.monotonic()
+        if time.monotonic() - self._dead_since < VERDICT_WAIT_S:
+            return None
+        return Ended(-signal.SIGKILL, "the Docker Engine went away, and its container ended")
+
+
+def describe_state(state: Mapping[str, object], memory_limit: int, *, engine_lost: bool = False) -> Ended:
+    """How a container ended, from the ``State`` of its inspection. ``memory_limit`` in bytes, 0 for none."""
+    status = int(str(state.get("ExitCode", 0)))
+    code = 128 - status if 128 < status < 128 + signal.NSIG else status
+    if state.get("OOMKilled"):
+        limit = f" (limit: {memory_limit / 2**20:g} MiB)" if memory_limit else ""
+        return Ended(code, f"its container was killed for memory{limit}")
+    if state.get("Error"):
+        return Ended(code, f"{describe_exit(code)}: {state['Error']}")
+    return Ended(code, describe_exit(code) + ("; the Docker Engine was stopped or restarted" if engine_lost else ""))
