@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,6 +172,13 @@ def processes_on(uuid: str) -> tuple[GpuProcess, ...]:
                 memory_bytes=process.usedGpuMemory,
             )
     return tuple(found[pid] for pid in sorted(found))
+
+
+def process_memory_bytes(uuid: str, pids: Collection[int]) -> int | None:
+    """Memory that these processes hold on a GPU; None where the driver shows none of them, or not how much."""
+    own = [process.memory_bytes for process in processes_on(uuid) if process.pid in pids]
+    known = [used for used in own if used is not None]
+    return sum(known) if known and len(known) == len(own) else None
 
 
 def state_of(uuid: str) -> GpuState:

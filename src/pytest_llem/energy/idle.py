@@ -48,7 +48,8 @@ def check_idle(gpu: Gpu, own_pids: Collection[int] = (), threshold_bytes: int = 
             Finding(
                 "leftover_memory",
                 gpu.uuid,
-                f"GPU {gpu.index} has {left_bytes / 1e6:.0f} MB in use already (threshold {threshold_bytes / 1e6:.0f} MB)",
+                f"GPU {gpu.index} has {left_bytes / 1e6:.0f} MB in use already"
+                f" (threshold {threshold_bytes / 1e6:.0f} MB)",
             )
         )
     return findings

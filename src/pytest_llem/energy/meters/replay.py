@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 class ReplayMeter:
     """One device: that of the trace."""
 
-    name = "replay"
     source: Source = "replay"
     scope: Scope = "device"
     measured = False
@@ -33,6 +32,7 @@ class ReplayMeter:
     def __init__(self, place: str) -> None:
         """``place`` is FILE or FILE#NAME; raises TraceError or MeterError if there is no such trace."""
         self._trace = _find(place)
+        self.name = f"replay:{place}"
 
     @property
     def method(self) -> str:
