@@ -14,7 +14,8 @@ import pytest
 
 from pytest_llem.fixtures import llem, llem_gpu, llem_measure, llem_meter, llem_results_dir
 from pytest_llem.options import add_options, options_of
-from pytest_llem.session import NAME, Controller, new_stamp
+from pytest_llem.results.clock import new_stamp
+from pytest_llem.session import NAME, Controller
 
 __all__ = ["llem", "llem_gpu", "llem_measure", "llem_meter", "llem_results_dir"]
 

@@ -9,9 +9,9 @@ import pytest
 import pytest_llem
 from pytest_llem.nodes import StudyFile, StudyItem
 from pytest_llem.options import options_of
+from pytest_llem.results.clock import now
 from pytest_llem.results.manifest import Entry, Manifest, create_manifest
 from pytest_llem.results.store import RunFolder, write_atomic
-from pytest_llem.session import now
 
 
 def prepare(items: Iterable[pytest.Item], config: pytest.Config, stamp: str) -> None:

@@ -33,7 +33,8 @@ def interval(low: float, high: float, unit: str) -> str:
 def _significant(value: float, digits: int) -> str:
     if value == 0:
         return "0"
-    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    exponent = int(f"{abs(value):.{digits - 1}e}".partition("e")[2])  # after rounding: 0.9997 is 1.00, not 1.000
+    places = max(0, digits - 1 - exponent)
     return f"{value:.{places}f}"
 
 

@@ -16,8 +16,8 @@ from typing import Protocol
 class Launch:
     """What a runner needs to know to start a worker."""
 
-    exchange: Path  # folder with the job file and the socket; the worker may write here and nowhere else
-    job: Path  # the first job file, inside `exchange`
+    exchange: Path  # folder with the job files and the socket; the worker may write here and nowhere else
+    job: Path  # the first job file: job-1.json inside `exchange`
     log: Path  # where the worker's stdout and stderr go, at the latest when it has ended
     run_id: str
     cell_id: str
@@ -26,6 +26,7 @@ class Launch:
     read_only: Sequence[Path] = ()  # local model and data folders that it reads
     network: bool = False  # a download is needed
     environment: Mapping[str, str] = field(default_factory=dict)  # not secret
+    base_folder: str | None = None  # where relative paths of the study start (a model's folder, a file of prompts)
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,14 @@ It is the same for every runner. Everything that can go wrong with a worker ends
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pytest_llem.errors import ExperimentFailed, RunnerError, WorkerCrashed, WorkerTimeout
 from pytest_llem.runners.base import Launch, Runner, Worker
-from pytest_llem.runners.channel import Channel
+from pytest_llem.runners.channel import SOCKET_NAME, Channel
 from pytest_llem.runners.job import WorkerJob, read_worker_result, write_job
 from pytest_llem.runners.messages import PROTOCOL_VERSION, Message
 from pytest_llem.runners.progress import Listener, Progress
@@ -50,9 +48,8 @@ class WorkerSession:
         self._runner = runner
         self._watcher = watcher
         self._bracket_s = bracket_s
-        self.exchange = Path(tempfile.mkdtemp(prefix="llem-"))  # short: a socket's path has 107 bytes at most
-        self._launch = replace(launch, exchange=self.exchange, job=self.exchange / "job-1.json")
-        self._channel = Channel(self.exchange)
+        self._launch = launch
+        self._channel = Channel(launch.exchange)
         self._worker: Worker | None = None
         self._jobs = 0
         self._last_window_end = 0.0
@@ -71,8 +68,14 @@ class WorkerSession:
     def run(self, cell: Cell, limits: Limits, say: Listener) -> WorkerResult:
         """Lead the worker through one experiment; raises a RunnerError with the end of the worker's log."""
         self._jobs += 1
-        job = WorkerJob(experiment=cell.config, result=f"result-{self._jobs}.json", cell_id=cell.id)
-        path = self.exchange / f"job-{self._jobs}.json"
+        job = WorkerJob(
+            socket=SOCKET_NAME,
+            experiment=cell.config,
+            result=f"result-{self._jobs}.json",
+            cell_id=cell.id,
+            base_folder=self._launch.base_folder,
+        )
+        path = self._launch.job.with_name(f"job-{self._jobs}.json")
         write_job(path, job)
         try:
             if self._worker is None:
@@ -81,7 +84,7 @@ class WorkerSession:
             else:
                 self._channel.send("experiment", job=path.name)
             result_file = self._converse(cell, limits, say)
-            return read_worker_result(self.exchange / result_file)
+            return read_worker_result(self._launch.exchange / result_file)
         except BaseException:
             self.usable = False
             raise
@@ -206,7 +209,6 @@ class WorkerSession:
                 self._worker.stop(0)
                 self._worker.release()
             self._channel.close()
-            shutil.rmtree(self.exchange, ignore_errors=True)
 
     def _await_end(self, limit_s: float) -> None:
         deadline = time.monotonic() + limit_s

@@ -1,0 +1,144 @@
+"""The ``llem`` command: a thin front for the same engine. What each command does lies below; here it is only asked for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_llem import __version__
+from pytest_llem.errors import LlemError, StudyError
+
+_EPILOG = """examples:
+  llem run studies/                     run all studies of a folder and judge them
+  llem run -m tiny --batch-size 4       one experiment without a file
+  llem plan studies/batching.yaml       what would be run
+  llem replay llem-results/RUN/CELL/trace.json.gz --json
+  llem doctor                           what this machine can measure, and how well
+
+exit status: 0 all well; 1 an experiment failed or broke a budget; 2 bad study or usage; 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.command != "run":
+        parser.error(f"unknown argument: {rest[0]}")
+    try:
+        return int(arguments.act(arguments, rest))
+    except StudyError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except LlemError as error:
+        print(f"llem: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="llem",
+        description="Measure and test the energy of LLM inference.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"pytest-llem {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run studies, or one experiment", allow_abbrev=False)
+    run.add_argument("studies", nargs="*", metavar="STUDY", help="study files or folders; all else goes to pytest")
+    run.add_argument("-m", "--model", help="run one experiment on this model, without a study file")
+    run.add_argument("-b", "--backend", default="pytorch", help="pytorch (default) or vllm")
+    run.add_argument("-n", "--prompts", type=int, default=8, metavar="N", help="number of prompts (default 8)")
+    run.add_argument("--batch-size", type=int, metavar="B", help="PyTorch backend: prompts in one batch")
+    run.set_defaults(act=_run)
+
+    plan = commands.add_parser("plan", help="show what a study would run")
+    plan.add_argument("study", type=Path)
+    plan.set_defaults(act=_plan)
+
+    replay = commands.add_parser("replay", help="evaluate a recorded trace again, on any machine")
+    replay.add_argument("trace", type=Path)
+    replay.add_argument(
+        "--method",
+        choices=("bracketed", "counter_interpolated", "counter_delta", "power_integral"),
+        default="bracketed",
+        help="the estimator (default bracketed)",
+    )
+    replay.set_defaults(act=_replay)
+
+    doctor = commands.add_parser("doctor", help="what this machine can measure, and how well")
+    doctor.set_defaults(act=_doctor)
+
+    schema = commands.add_parser("schema", help="print a JSON Schema")
+    schema.add_argument("what", choices=("study", "result"))
+    schema.set_defaults(act=_schema)
+
+    for command in (plan, replay, doctor):
+        command.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _run(arguments: argparse.Namespace, rest: list[str]) -> int:
+    from pytest_llem.commands.run import run_pytest, study_text
+
+    if arguments.model is None:
+        if not arguments.studies:
+            print("llem run: name a study file or folder, or a model with -m", file=sys.stderr)
+            return 2
+        return run_pytest([*arguments.studies, *rest])
+    with tempfile.TemporaryDirectory(prefix="llem-run-") as folder:
+        path = Path(folder, "llem-run.yaml")
+        path.write_text(study_text(arguments.model, arguments.backend, arguments.prompts, arguments.batch_size))
+        return run_pytest([str(path), *rest])
+
+
+def _plan(arguments: argparse.Namespace, rest: list[str]) -> int:
+    from pytest_llem.commands.plan import plan, plan_text
+    from pytest_llem.study import load_study
+
+    study = load_study(arguments.study)
+    _print(arguments.json, plan(study), plan_text(study))
+    return 0
+
+
+def _replay(arguments: argparse.Namespace, rest: list[str]) -> int:
+    from pytest_llem.commands.replay import replay_text
+    from pytest_llem.energy.replay import replay
+
+    found = replay(arguments.trace, method=arguments.method)
+    _print(arguments.json, found, replay_text(found))
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace, rest: list[str]) -> int:
+    from pytest_llem.commands.doctor import doctor_text, examine
+
+    found = examine()
+    _print(arguments.json, found, doctor_text(found))
+    return 0
+
+
+def _schema(arguments: argparse.Namespace, rest: list[str]) -> int:
+    if arguments.what == "study":
+        from pytest_llem.study.schema import study_json_schema
+
+        _print(True, study_json_schema(), "")
+    else:
+        from pytest_llem.results.model import ExperimentResult
+
+        _print(True, ExperimentResult.model_json_schema(mode="serialization"), "")
+    return 0
+
+
+def _print(as_json: bool, data: Any, text: str) -> None:
+    print(json.dumps(data, indent=1, ensure_ascii=False) if as_json else text)

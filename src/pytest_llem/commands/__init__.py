@@ -1,0 +1,1 @@
+"""What the ``llem`` commands do, one module each."""

@@ -1,0 +1,44 @@
+"""``llem run``: pytest on study files, with exit codes that a script can tell apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+INTERRUPTED = 130  # what a shell gives for SIGINT; pytest gives 2, as for a bad study
+
+
+class _Interrupts:
+    """Remembers whether a person stopped the run."""
+
+    seen = False
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.seen = True
+
+
+def run_pytest(arguments: Sequence[str]) -> int:
+    """Run the study files among ``arguments``; returns 0, 1, 2 or 130."""
+    interrupts = _Interrupts()
+    # already registered through its entry point when the package is installed
+    code = int(pytest.main(["--llem-only", *_plugin(), *arguments], plugins=[interrupts]))
+    if interrupts.seen:
+        return INTERRUPTED
+    return code if code in (0, 1) else 2
+
+
+def _plugin() -> list[str]:
+    from importlib.metadata import entry_points
+
+    installed = any(point.value == "pytest_llem.plugin" for point in entry_points(group="pytest11"))
+    return [] if installed else ["-p", "pytest_llem.plugin"]
+
+
+def study_text(model: str, backend: str, prompts: int, batch_size: int | None) -> str:
+    """A study of one experiment. JSON is YAML, and quotes whatever the user typed."""
+    study: dict[str, object] = {"llem": 1, "name": "run", "model": model, "backend": backend, "dataset": {"n": prompts}}
+    if batch_size is not None:
+        study["pytorch"] = {"batch_size": batch_size}
+    return json.dumps(study, indent=1)

@@ -1,0 +1,104 @@
+"""A bench that pytest runs: its settings come from the options, and its progress goes to the terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Protocol, cast
+
+import pytest
+
+from pytest_llem.options import options_of
+from pytest_llem.report.live import LogLines, TerminalLine
+from pytest_llem.results.model import ExperimentResult
+from pytest_llem.results.store import RunFolder
+from pytest_llem.runners.bench import Bench, Settings
+from pytest_llem.runners.locks import default_lock_dir
+from pytest_llem.runners.progress import Progress
+from pytest_llem.study import Cell
+
+WORDS = {
+    "waiting": "waiting for a free device",
+    "starting": "starting the worker",
+    "loading": "loading the model",
+    "loaded": "model loaded",
+    "warmup": "warming up",
+    "window": "measuring",
+    "finishing": "finishing",
+}
+
+
+class _Display(Protocol):
+    def show(self, text: str) -> None: ...
+    def clear(self) -> None: ...
+
+
+class WatchedBench:
+    """Runs cells for study items and for the ``llem`` fixture."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        options = options_of(config)
+        self._bench = Bench(
+            Settings(
+                meter=options.meter,
+                gpus=options.gpus,
+                busy=options.busy,
+                share_engine=options.isolation == "engine",
+                lock_dir=options.lock_dir or default_lock_dir(),
+            ),
+            amend=lambda found: config.hook.pytest_llem_environment(config=config, environment=found),
+        )
+        self._config = config
+        with _uncaptured(config):
+            self._display = _display(config)
+
+    def run(self, cell: Cell, folder: RunFolder, base: Path) -> tuple[ExperimentResult, Path]:
+        """Run one experiment, showing how it goes."""
+        try:
+            return self._bench.run(cell, folder, base, self._listen)
+        finally:
+            self._say(None)
+
+    def close(self) -> None:
+        """End what is still running."""
+        self._bench.close()
+
+    def _listen(self, progress: Progress) -> None:
+        count = f" {progress.done}/{progress.total}" if progress.total else ""
+        detail = f": {progress.text}" if progress.text else ""
+        self._say(f"[{progress.cell_id}] {WORDS.get(progress.phase, progress.phase)}{count}{detail}")
+
+    def _say(self, text: str | None) -> None:
+        if self._display is None:
+            return
+        with _uncaptured(self._config):
+            if text is None:
+                self._display.clear()
+            else:
+                self._display.show(text)
+
+
+def _uncaptured(config: pytest.Config) -> AbstractContextManager[None]:
+    """Let writing through to the terminal, as pytest's own live log does."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    return nullcontext() if capture is None else cast(AbstractContextManager[None], capture.global_and_fixture_disabled())
+
+
+def _display(config: pytest.Config) -> _Display | None:
+    """None under ``-q``, and in xdist workers, which have no terminal."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is None or config.get_verbosity() < 0 or hasattr(config, "workerinput"):
+        return None
+
+    if not sys.stdout.isatty():
+        return LogLines(_write)
+    terminal = config.get_terminal_writer()
+    return TerminalLine(_write, lambda: shutil.get_terminal_size().columns - terminal.width_of_current_line - 1)
+
+
+def _write(text: str) -> None:
+    """Not through the terminal reporter: it would count columns that are taken back at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()

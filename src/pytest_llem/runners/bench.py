@@ -1,0 +1,167 @@
+"""Runs experiments one after another: picks the meter, locks and checks devices, starts workers, writes results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest_llem
+from pytest_llem.backends.registry import get_backend
+from pytest_llem.energy.idle import Finding
+from pytest_llem.energy.trace import dump_traces
+from pytest_llem.results.clock import now
+from pytest_llem.results.model import ExperimentResult
+from pytest_llem.results.store import LOG, TRACE, RunFolder, write_atomic
+from pytest_llem.runners.base import Launch, Runner
+from pytest_llem.runners.conductor import Limits
+from pytest_llem.runners.devices import DevicePlan, check, needed, plan_devices
+from pytest_llem.runners.local import LocalRunner
+from pytest_llem.runners.locks import default_lock_dir, hold
+from pytest_llem.runners.outcome import Circumstances, build
+from pytest_llem.runners.progress import Listener, Progress, ignore
+from pytest_llem.runners.station import Station, sweep_dead_stations
+from pytest_llem.runners.surroundings import Surroundings
+from pytest_llem.study.cell import Cell, RunnerChoice
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all experiments of a bench."""
+
+    meter: str = "auto"
+    gpus: str | None = None  # indices within CUDA_VISIBLE_DEVICES
+    busy: str = "warn"  # warn | fail | wait
+    share_engine: bool = False
+    images: Mapping[str, str] = field(default_factory=dict)
+    lock_dir: Path = field(default_factory=default_lock_dir)
+    skip_preflight: bool = False
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A station with the locks on its devices, and what an experiment must agree with to use it again."""
+
+    station: Station
+    key: str
+    findings: tuple[Finding, ...]
+    lock_wait_s: float
+    stack: ExitStack
+
+
+class Bench:
+    """One experiment at a time; another bench, in another process, may run beside it on other devices."""
+
+    def __init__(self, settings: Settings, amend: Callable[[dict[str, str]], None] = lambda found: None) -> None:
+        self._settings = settings
+        self._plan: DevicePlan | None = None
+        self._runners: dict[tuple[str, str | None, str], Runner] = {}
+        self._held: _Held | None = None
+        self._surroundings = Surroundings(amend)
+        sweep_dead_stations()
+
+    @property
+    def plan(self) -> DevicePlan:
+        """Meter and devices, chosen on first use and the same from then on."""
+        if self._plan is None:
+            self._plan = plan_devices(self._settings.meter, self._settings.gpus)
+        return self._plan
+
+    def run(self, cell: Cell, folder: RunFolder, base: Path, say: Listener = ignore) -> tuple[ExperimentResult, Path]:
+        """Run one experiment and write all its files; relative paths in it start at ``base``.
+
+        Returns the result and the path of its ``result.json``. Raises RunnerError, MeterError, GpuBusyError or
+        BackendError; then nothing of the experiment is left but its log."""
+        started = now()
+        held = self._hold(cell, folder, base, say)
+        try:
+            worker = held.station.run(cell, self._bracket_s(cell), Limits(cell.timeout_s, cell.silence_timeout_s), say)
+            recording, beside = held.station.recordings()
+        except BaseException:
+            self.release()
+            raise
+        around = Circumstances(
+            tool_version=pytest_llem.__version__,
+            run_id=folder.run_id,
+            environment_hash=self._surroundings.write_once(folder, base, self.plan),
+            started_at=started,
+            finished_at=now(),
+            runner={**held.station.runner.describe(), "decided_by": cell.runner.decided_by},
+            lock_wait_s=held.lock_wait_s,
+            margin_s=self._bracket_s(cell),
+            idle=held.station.idle,
+            findings=held.findings,
+        )
+        result, traces = build(cell, worker, recording, beside, around, folder.cell(cell.id))
+        write_atomic(folder.cell(cell.id) / TRACE, dump_traces(traces))
+        path = folder.write_result(result)
+        if not (self._settings.share_engine and held.station.usable):
+            self.release()
+        return result, path
+
+    def _bracket_s(self, cell: Cell) -> float:
+        return cell.config.measure.bracket_s or self.plan.meter.bracket_s
+
+    def _hold(self, cell: Cell, folder: RunFolder, base: Path, say: Listener) -> _Held:
+        """The station of the experiment before if this one can share its engine, else a new one."""
+        backend = get_backend(cell.config.backend)
+        key = f"{cell.runner.kind} {cell.runner.image} {cell.config.backend} {backend.engine_key(cell.config)}"
+        if self._held is not None and self._held.key == key and self._held.station.usable:
+            return self._held
+        self.release()
+        stack = ExitStack()
+        try:
+            locks, waited = stack.enter_context(self._lock(cell, say))
+            gpus = self.plan.gpus_for(locks)
+            found = check(gpus, self._settings.busy, lambda text: say(Progress(cell.id, "waiting", text)))
+            launch = Launch(
+                exchange=Path(),  # the station's own
+                job=Path(),
+                log=folder.cell(cell.id) / LOG,
+                run_id=folder.run_id,
+                cell_id=cell.id,
+                backend=cell.config.backend,
+                gpu_uuids=tuple(gpu.uuid for gpu in gpus),
+                base_folder=str(base),
+            )
+            station = Station(self.plan, self.plan.devices_for(locks), self._runner(cell), launch)
+            stack.callback(station.close)
+        except BaseException:
+            stack.close()
+            raise
+        self._held = _Held(station, key, found, waited, stack)
+        return self._held
+
+    def _lock(self, cell: Cell, say: Listener) -> AbstractContextManager[tuple[tuple[str, ...], float]]:
+        names = self.plan.lock_names()
+        count = needed(cell.config, len(names)) if self.plan.gpus else 1
+        waiting = f"for {count} of {len(names)} devices"
+        return hold(names, count, self._settings.lock_dir, lambda _: say(Progress(cell.id, "waiting", waiting)))
+
+    def _runner(self, cell: Cell) -> Runner:
+        key = (cell.runner.kind, cell.runner.image, cell.config.backend)
+        if key not in self._runners:
+            self._runners[key] = make_runner(cell.runner, cell.config.backend, self._settings)
+        return self._runners[key]
+
+    def release(self) -> None:
+        """End what is held: the worker, the recorders, the locks."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.stack.close()
+
+    def close(self) -> None:
+        """End everything."""
+        self.release()
+
+
+def make_runner(choice: RunnerChoice, backend: str, settings: Settings) -> Runner:
+    """The runner of a kind; Docker's SDK is imported only where it is asked for."""
+    if choice.kind == "local":
+        return LocalRunner()
+    from pytest_llem.runners.docker.runner import DockerRunner
+    from pytest_llem.runners.docker.settings import DockerSettings
+
+    images = {**settings.images, **({backend: choice.image} if choice.image else {})}
+    return DockerRunner(DockerSettings(images=images))

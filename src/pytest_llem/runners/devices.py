@@ -1,0 +1,100 @@
+"""Which devices an experiment uses, and whether they are free to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pytest_llem.energy.choose import choose_meter
+from pytest_llem.energy.gpus import Gpu, list_gpus, select_gpus
+from pytest_llem.energy.idle import Finding, check_idle, wait_until_idle
+from pytest_llem.energy.meter import Device, Meter
+from pytest_llem.energy.meters.rapl import RaplMeter
+from pytest_llem.errors import GpuBusyError, MeterError
+from pytest_llem.study.config import ExperimentConfig
+
+HOST_LOCK = "host"
+BUSY_WAIT_S = 600.0
+_READS_GPUS = ("nvml", "zeus", "codecarbon")
+
+
+@dataclass(frozen=True)
+class DevicePlan:
+    """The meter, what it may measure, and the GPUs that a worker may be given."""
+
+    meter_name: str  # as a recorder is started with
+    meter: Meter
+    devices: tuple[Device, ...]
+    gpus: tuple[Gpu, ...]
+    beside: tuple[str, tuple[Device, ...]] | None  # a second meter, for the CPU's energy beside the GPU's
+    passed_over: tuple[tuple[str, str], ...]  # better meters, and why they are not used
+
+    def lock_names(self) -> tuple[str, ...]:
+        """What must be locked: devices, or the host where the meter cannot tell its processes apart."""
+        return tuple(device.uuid for device in self.devices) if self.meter.scope == "device" else (HOST_LOCK,)
+
+    def devices_for(self, locks: Sequence[str]) -> tuple[Device, ...]:
+        """The devices that go with the locks held."""
+        return self.devices if HOST_LOCK in locks else tuple(d for d in self.devices if d.uuid in locks)
+
+    def gpus_for(self, locks: Sequence[str]) -> tuple[Gpu, ...]:
+        """The GPUs that a worker with these locks may see."""
+        return self.gpus if HOST_LOCK in locks else tuple(gpu for gpu in self.gpus if gpu.uuid in locks)
+
+
+def plan_devices(meter: str, selection: str | None) -> DevicePlan:
+    """Choose the meter and its devices; raises MeterError with what to do.
+
+    ``selection`` is ``--llem-gpus``: numbers within CUDA_VISIBLE_DEVICES."""
+    gpus = _gpus(selection)
+    choice = choose_meter(meter, gpu=bool(gpus))
+    name = meter if meter != "auto" else choice.meter.name
+    devices = tuple(choice.meter.devices())
+    if choice.meter.name not in _READS_GPUS:
+        return DevicePlan(name, choice.meter, devices, (), None, choice.passed_over)
+    by_uuid = {device.uuid: device for device in devices}
+    chosen = tuple(by_uuid[gpu.uuid] for gpu in gpus if gpu.uuid in by_uuid) or devices
+    beside = None
+    with suppress(MeterError):
+        beside = ("rapl", tuple(RaplMeter().devices()))
+    return DevicePlan(name, choice.meter, chosen, gpus, beside, choice.passed_over)
+
+
+def _gpus(selection: str | None) -> tuple[Gpu, ...]:
+    try:
+        found = list_gpus()
+    except MeterError:
+        if selection is not None:
+            raise
+        return ()
+    return select_gpus(found, selection)
+
+
+def needed(config: ExperimentConfig, available: int) -> int:
+    """How many GPUs an experiment takes: one, unless it is told to spread."""
+    if config.backend == "vllm" and config.vllm is not None:
+        engine = config.vllm.engine
+        sizes = (engine.tensor_parallel_size, engine.pipeline_parallel_size, getattr(engine, "data_parallel_size", None))
+        count = 1
+        for size in sizes:
+            count *= size or 1
+        return count
+    spread = config.pytorch is not None and config.pytorch.device_map not in (None, "cuda", "cuda:0", "cpu")
+    return max(available, 1) if spread else 1
+
+
+def check(gpus: Sequence[Gpu], busy: str, say: Callable[[str], None]) -> tuple[Finding, ...]:
+    """What is wrong with these GPUs before an experiment; ``busy``: warn, fail or wait.
+
+    Raises GpuBusyError under ``fail``, and under ``wait`` when they are not free in ten minutes."""
+    if busy == "wait":
+        wait_until_idle(gpus, BUSY_WAIT_S, say=say)
+        return ()
+    findings = tuple(finding for gpu in gpus for finding in check_idle(gpu))
+    if findings and busy == "fail":
+        raise GpuBusyError(
+            "; ".join(finding.message for finding in findings),
+            hint="end the other process, choose another GPU with --llem-gpus, or --llem-busy=wait",
+        )
+    return findings

@@ -1,0 +1,63 @@
+"""One holder for each device, whatever happens to the holder."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import pytest
+
+from pytest_llem.errors import RunnerError
+from pytest_llem.runners.locks import hold
+
+spawn = multiprocessing.get_context("spawn")
+
+
+def _hold(folder: str, names: list[str], count: int, held: Event, seconds: float) -> None:
+    with hold(names, count, Path(folder)):
+        held.set()
+        time.sleep(seconds)
+
+
+def start(folder: Path, names: list[str], count: int = 1, seconds: float = 30.0):
+    held = spawn.Event()
+    process = spawn.Process(target=_hold, args=(str(folder), names, count, held, seconds))
+    process.start()
+    assert held.wait(20)
+    return process
+
+
+def test_a_held_device_is_passed_over_and_an_only_one_is_waited_for(tmp_path):
+    process = start(tmp_path, ["gpu-a"], seconds=1.0)
+    with hold(["gpu-a", "gpu-b"], 1, tmp_path) as (held, waited):
+        assert held == ("gpu-b",)
+        assert waited < 0.5
+    waits: list[float] = []
+    with hold(["gpu-a"], 1, tmp_path, waits.append) as (held, waited):
+        assert held == ("gpu-a",)
+    assert waits
+    process.join()
+
+
+def test_a_killed_holder_frees_its_device(tmp_path):
+    process = start(tmp_path, ["gpu-a"])
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    with hold(["gpu-a"], 1, tmp_path) as (_, waited):
+        assert waited < 5
+
+
+def test_two_that_need_both_devices_do_not_block_each_other(tmp_path):
+    processes = [start(tmp_path, names, 2, 0.2) for names in (["a", "b"], ["b", "a"])]
+    for process in processes:
+        process.join(20)
+        assert process.exitcode == 0
+
+
+def test_more_devices_than_there_are_is_an_error(tmp_path):
+    with pytest.raises(RunnerError, match="needs 2 devices, 1 can be used"), hold(["a"], 2, tmp_path):
+        pass
