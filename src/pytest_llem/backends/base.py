@@ -52,13 +52,15 @@ class Completion:
 
 
 class Engine(Protocol):
-    """A loaded model, ready to answer. One engine may serve several experiments that agree in :meth:`Backend.engine_key`."""
+    """A loaded model, ready to answer; it may serve several experiments that agree in :meth:`Backend.engine_key`."""
 
     facts: ModelFacts
+    peak_memory_how: str  # how peak_memory_bytes() is read, for a person: "torch.cuda.max_memory_reserved"
 
     def generate(self, prompts: Prompts, config: ExperimentConfig, marker: Marker) -> list[Completion]:
         """Answer all prompts once, batched as ``config`` says; mark ``prefill`` and ``decode`` where they can be told
-        apart (units: prompt tokens and generated tokens), else ``generate`` (units: generated tokens)."""
+        apart (units: prompt tokens; generated tokens less each answer's first, which prefill made), else ``generate``
+        (units: generated tokens). A request may have several answers: all of the first come first."""
         ...
 
     def synchronize(self) -> None:

@@ -1,0 +1,69 @@
+"""The worker's end of the line to its host: sends, waits for orders, and ends the process when the host is gone."""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import threading
+from pathlib import Path
+
+from pytest_llem.errors import RunnerError
+from pytest_llem.runners.messages import Kind, Message, decode, encode
+
+HOST_LOST = 3  # exit status of a worker that lost its host
+
+
+class Dismissed(Exception):  # noqa: N818 (no error: the host has no more work)
+    """The host has said ``close``."""
+
+
+class HostLink:
+    """A connection to the host. A thread reads, so that a lost host is noticed in the middle of a long generation."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # by way of the folder's descriptor, since a socket's path has 107 bytes at most
+            self._socket.connect(f"/proc/self/fd/{folder}/{path.name}")
+        except OSError as error:
+            raise RunnerError(f"{path}: the host cannot be reached: {error.strerror or error}") from error
+        finally:
+            os.close(folder)
+        self._orders: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._done = False
+        threading.Thread(target=self._read, name="llem-host", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            with self._socket.makefile("rb") as lines:
+                for line in lines:
+                    message = decode(line)
+                    self._orders.put(message)
+                    if message["type"] == "close":
+                        return  # the host may hang up from here on
+        except (OSError, ValueError):
+            pass  # a broken line is a lost host, too
+        if not self._done:
+            os._exit(HOST_LOST)
+
+    def send(self, kind: Kind, **fields: object) -> None:
+        """Send one message; without a host there is nothing left to do, so the process ends."""
+        try:
+            self._socket.sendall(encode(kind, **fields))
+        except OSError:
+            os._exit(HOST_LOST)
+
+    def part(self) -> None:
+        """From here on the host may hang up: all has been said."""
+        self._done = True
+
+    def wait(self, *kinds: Kind) -> Message:
+        """The host's next order, one of ``kinds``; raises Dismissed when it says ``close`` instead."""
+        order = self._orders.get()
+        if order["type"] == "close":
+            raise Dismissed
+        if order["type"] not in kinds:
+            raise RunnerError(f"the host said {order['type']!r} where the worker expected {' or '.join(kinds)}")
+        return order
