@@ -6,17 +6,9 @@ from dataclasses import dataclass, field
 
 from pytest_llem.study.budget import Budget
 from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.study.runner import RunnerChoice
 
 Scalar = str | int | float | bool | None
-
-
-@dataclass(frozen=True)
-class RunnerChoice:
-    """Where a cell runs, and which source decided: command line, environment, study, ini or default."""
-
-    kind: str  # "local" | "docker"
-    image: str | None = None
-    decided_by: str = "default"
 
 
 @dataclass(frozen=True)
@@ -32,5 +24,6 @@ class Cell:
     budgets: tuple[Budget, ...] = ()
     runner: RunnerChoice = field(default_factory=lambda: RunnerChoice("local"))
     timeout_s: float = 600.0
+    silence_timeout_s: float = 300.0
     gap_before_s: float = 0.0
     line: int = 0  # line of the study file that made it

@@ -6,29 +6,32 @@ of a backend's fields are the library's own.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import PurePath
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue, field_validator, model_validator
 
-from pytest_llem.study.pytorch import PytorchConfig
+from pytest_llem.study.problems import did_you_mean, shown
+from pytest_llem.study.pytorch import Dtype, PytorchConfig
+from pytest_llem.study.strict import Strict
 from pytest_llem.study.vllm import VllmConfig
 
 Positive = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0)]
+Text = Annotated[str, Field(min_length=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
-
-class Strict(BaseModel):
-    """Frozen, no unknown keys, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+BACKEND_ALIASES = {"transformers": "pytorch"}
+BUILT_IN_DATASETS = ("synthetic", "aienergyscore")
+DATASET_SUFFIXES = (".jsonl", ".csv")
 
 
 class ModelSpec(Strict):
     """Which model: ``tiny`` and ``shape:NAME`` are built in (random weights), else a hub id or a folder."""
 
-    id: Annotated[str, Field(min_length=1)]
+    id: Text
     revision: str | None = None
-    dtype: str | None = None
+    dtype: Dtype | None = None
     trust_remote_code: bool = False
     tokenizer: str | None = None
 
@@ -36,13 +39,23 @@ class ModelSpec(Strict):
 class DatasetSpec(Strict):
     """Which prompts: ``synthetic`` (exactly ``input_tokens`` tokens each), ``aienergyscore``, or a JSONL or CSV file."""
 
-    source: Annotated[str, Field(min_length=1)] = "synthetic"
+    source: Text = "synthetic"
     n: Positive = 8
     input_tokens: Positive = 64
     order: Literal["as_given", "shuffled", "by_length"] = "as_given"
     column: str | None = None
-    seed: int | None = None
+    seed: Seed | None = None
     chat_template: bool = False
+
+    @field_validator("source")
+    @classmethod
+    def _known(cls, source: str) -> str:
+        if source in BUILT_IN_DATASETS or PurePath(source).suffix in DATASET_SUFFIXES:
+            return source
+        hint = did_you_mean(
+            source, BUILT_IN_DATASETS, otherwise="write synthetic, aienergyscore, FILE.jsonl or FILE.csv"
+        )
+        raise ValueError(f"{shown(source)} is not a dataset ({hint})")
 
 
 class MeasureSpec(Strict):
@@ -62,11 +75,65 @@ class ExperimentConfig(Strict):
     """All that is measured in one experiment, and nothing about where: its hash is the experiment's identity."""
 
     model: ModelSpec
-    backend: Annotated[str, Field(min_length=1)] = "pytorch"
+    backend: Text = "pytorch"
     dataset: DatasetSpec = DatasetSpec()
     max_output_tokens: Positive = 32
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    seed: Seed = 42
     pytorch: PytorchConfig | None = None
     vllm: VllmConfig | None = None
     options: dict[str, JsonValue] = Field(default_factory=dict)  # the section of a third party's backend
     measure: MeasureSpec = MeasureSpec()
+
+    @field_validator("backend")
+    @classmethod
+    def _without_alias(cls, backend: str) -> str:
+        return BACKEND_ALIASES.get(backend, backend)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        problems = [*_foreign_sections(self), *_said_differently(self), *_too_long(self)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _foreign_sections(config: ExperimentConfig) -> list[str]:
+    sections = {"pytorch": config.pytorch, "vllm": config.vllm}
+    return [
+        f"the section {name} belongs to another backend than {config.backend}"
+        for name, section in sections.items()
+        if section is not None and name != config.backend
+    ]
+
+
+def _said_differently(config: ExperimentConfig) -> list[str]:
+    """What the model and the backend's section may both say, they must say alike."""
+    problems = []
+    for name, (value, path) in said_by_section(config).items():
+        own = getattr(config.model, name)
+        if own not in (None, False, value):
+            problems.append(f"model.{name} is {shown(own)} and {path} is {shown(value)}; say it once")
+    return problems
+
+
+def said_by_section(config: ExperimentConfig) -> dict[str, tuple[str | bool, str]]:
+    """Fields of ``model`` that the backend's section sets too: the value there, and its path."""
+    said: dict[str, tuple[str | bool, str]] = {}
+    if config.pytorch is not None:
+        for name in ("dtype", "revision", "trust_remote_code"):
+            if value := getattr(config.pytorch, name):
+                said[name] = (value, f"pytorch.{name}")
+    if config.vllm is not None and (dtype := config.vllm.engine.dtype):
+        said["dtype"] = ({"half": "float16", "float": "float32"}.get(dtype, dtype), "vllm.engine.dtype")
+    return said
+
+
+def _too_long(config: ExperimentConfig) -> list[str]:
+    limit = config.vllm.engine.max_model_len if config.vllm is not None else None
+    needed = config.dataset.input_tokens + config.max_output_tokens
+    if limit is None or config.dataset.source != "synthetic" or needed <= limit:
+        return []
+    return [
+        f"{config.dataset.input_tokens} input and {config.max_output_tokens} output tokens do not fit into "
+        f"vllm.engine.max_model_len ({limit})"
+    ]

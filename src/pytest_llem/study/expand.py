@@ -1,0 +1,108 @@
+"""From the points of a study to the experiments that run: validated, merged where equal, left out where impossible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.study.document import Document, Json
+from pytest_llem.study.effective import effective
+from pytest_llem.study.fields import for_backend
+from pytest_llem.study.identity import hash_of_effective
+from pytest_llem.study.naming import Names, Swept, swept_values, unique
+from pytest_llem.study.paths import BUILT_IN_BACKENDS, owner, put
+from pytest_llem.study.problems import Problems
+from pytest_llem.study.study import LeftOut, Merged
+from pytest_llem.study.sweep import Point
+from pytest_llem.study.translate import combination_text, details, is_combination, sentences
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment of a study. ``given`` is the configuration as written, ``config`` the effective one."""
+
+    id: str
+    given: ExperimentConfig
+    config: ExperimentConfig
+    config_hash: str
+    swept: Swept
+    line: int
+
+
+@dataclass
+class Expansion:
+    """What became of a study's points."""
+
+    experiments: list[Experiment] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    merged: list[Merged] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+
+
+def expand(
+    points: Sequence[Point], base: dict[str, Json], document: Document, seed: int | None, problems: Problems
+) -> Expansion:
+    """Build every point's experiment from the study's own values in ``base``; ``seed`` overrides every point's.
+
+    A point of the sweep that its model refuses is left out; an experiment that was asked for explicitly is a mistake.
+    """
+    raw_of = {backend: for_backend(base, backend) for backend in {point.backend for point in points}}
+    swept_of = [swept_values(point.assignments) for point in points]
+    names = Names(list(dict.fromkeys(path for swept in swept_of for path in swept)))
+    found = Expansion()
+    kept: dict[str, tuple[Experiment, tuple[str, ...]]] = {}
+    for point, swept in zip(points, swept_of, strict=True):
+        label = names.label(point.backend, swept)
+        given = _build(point, raw_of[point.backend], seed, document, problems)
+        if isinstance(given, str):
+            found.left_out.append(LeftOut(label, given))
+        elif given is not None:
+            config, notes = effective(given)
+            config_hash = hash_of_effective(config)
+            if config_hash in kept:
+                first, first_notes = kept[config_hash]
+                because = "; ".join(dict.fromkeys((*first_notes, *notes))) or "all values are equal"
+                found.merged.append(Merged(first.id, label, because))
+            else:
+                line = document.place(point.key).line or 0
+                kept[config_hash] = Experiment(label, given, config, config_hash, swept, line), notes
+            found.notes.update(dict.fromkeys(notes))
+    found.experiments = _with_unique_ids([experiment for experiment, _ in kept.values()], found)
+    return found
+
+
+def _build(
+    point: Point, raw: dict[str, Json], seed: int | None, document: Document, problems: Problems
+) -> ExperimentConfig | str | None:
+    """The point's configuration; or the reason why it cannot run; or ``None`` after a mistake was added."""
+    raw = dict(raw)
+    for path, value in point.assignments:
+        put(raw, path if owner(path) in (None, *BUILT_IN_BACKENDS) else ("options", *path[1:]), value)
+    if seed is not None:
+        raw["seed"] = seed
+    try:
+        return ExperimentConfig.model_validate(raw)
+    except ValidationError as error:
+        found = details(error)
+    refusals = [one for one in found if is_combination(one)]
+    if len(refusals) == len(found) and point.key == ("sweep",):
+        return "; ".join(combination_text(one) for one in refusals)
+    above = () if point.key == ("sweep",) else point.key
+    for inner, message, hint in sentences(found, raw, ExperimentConfig):
+        if inner in (("model",), ("model", "id")) and message == "is missing":
+            message, hint = "no model is given", "write model: tiny, or the id of a model on the hub"
+        problems.at(document, (*above, *inner), message, hint)
+    return None
+
+
+def _with_unique_ids(experiments: list[Experiment], found: Expansion) -> list[Experiment]:
+    ids = unique([one.id for one in experiments], [one.config_hash for one in experiments])
+    renamed = {one.id: new for one, new in zip(experiments, ids, strict=True)}
+    found.merged = [Merged(renamed[one.kept], one.dropped, one.because) for one in found.merged]
+    return [
+        Experiment(new, one.given, one.config, one.config_hash, one.swept, one.line)
+        for one, new in zip(experiments, ids, strict=True)
+    ]

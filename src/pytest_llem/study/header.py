@@ -1,0 +1,88 @@
+"""The keys of a study file that say how and where to run it, and nothing about what is measured."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from pytest_llem.errors import LlemError
+from pytest_llem.study.budget import Budget
+from pytest_llem.study.config import BACKEND_ALIASES
+from pytest_llem.study.problems import shown
+from pytest_llem.study.runner import parse_runner
+from pytest_llem.study.strict import Strict
+
+GRAMMAR = 1
+MOST_BUDGETS = 200
+
+Seconds = Annotated[float, Field(ge=0)]
+Limit = Annotated[float, Field(gt=0)]
+
+Order = Literal["sequential", "interleaved", "shuffled", "reversed"]
+
+
+class Execution(Strict):
+    """How often, in which order and with which limits the experiments run."""
+
+    cycles: Annotated[int, Field(ge=1, le=1000)] = 1
+    order: Order = "interleaved"
+    experiment_gap_s: Seconds = 0.0
+    cycle_gap_s: Seconds = 0.0
+    timeout_s: Limit = 600.0
+    silence_timeout_s: Limit = 300.0
+    study_timeout_s: Limit | None = None
+    max_consecutive_failures: Annotated[int, Field(ge=0)] = 10  # 0 never stops
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    skip_preflight: bool = False
+
+
+def _runner(text: str) -> str:
+    try:
+        parse_runner(text)
+    except LlemError as error:
+        raise ValueError(f"{error.message} ({error.hint})") from None
+    return text
+
+
+class Header(Strict):
+    """The keys beside the experiment's own, ``sweep`` and ``experiments``."""
+
+    llem: int = GRAMMAR
+    name: str | None = None
+    description: str = ""
+    base: str | None = None
+    execution: Execution = Execution()
+    runner: str | None = None
+    runners: dict[str, str] = Field(default_factory=dict)
+    budgets: Annotated[list[Budget], Field(max_length=MOST_BUDGETS)] = Field(default_factory=list)
+
+    @field_validator("llem")
+    @classmethod
+    def _grammar(cls, version: int) -> int:
+        if version != GRAMMAR:
+            raise ValueError(f"unknown grammar version {version}; this release reads version {GRAMMAR}")
+        return version
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str | None) -> str | None:
+        if name is not None and name != safe_name(name):
+            raise ValueError(f"{shown(name)} cannot name a folder (write {safe_name(name)})")
+        return name
+
+    @field_validator("runner")
+    @classmethod
+    def _runner(cls, text: str | None) -> str | None:
+        return None if text is None else _runner(text)
+
+    @field_validator("runners")
+    @classmethod
+    def _runners(cls, runners: dict[str, str]) -> dict[str, str]:
+        return {BACKEND_ALIASES.get(backend, backend): _runner(text) for backend, text in runners.items()}
+
+
+def safe_name(text: str) -> str:
+    """``text`` with what is not safe in a file name or in ``-k`` replaced."""
+    return re.sub(r"[^\w.+-]+", "_", text).strip("._-")[:80] or "study"

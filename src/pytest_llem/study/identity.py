@@ -1,0 +1,55 @@
+"""What makes two experiments the same: a hash of the configuration, and of a study.
+
+The hash is the first 16 hex digits of the SHA-256 of canonical JSON: keys sorted, no spaces, ASCII, floats as Python's
+``repr`` writes them (the shortest text that reads back). A field that has its default value is left out, so that a field
+added later does not change the hash of a study written earlier; whoever changes a default changes ``HASH_VERSION``.
+Where things lie is no part of it: of a file or folder only its own name counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from pytest_llem.study.config import DATASET_SUFFIXES, ExperimentConfig
+from pytest_llem.study.effective import effective
+from pytest_llem.study.header import Execution
+
+HASH_VERSION = 1
+
+
+def config_hash(config: ExperimentConfig) -> str:
+    """16 hex digits; equal for configurations that run the same experiment, whatever was left to its default."""
+    return hash_of_effective(effective(config)[0])
+
+
+def hash_of_effective(config: ExperimentConfig) -> str:
+    """``config_hash`` of what ``effective`` returned, without doing its work again."""
+    told = config.model_dump(mode="json", exclude_defaults=True)
+    model_id, source = config.model.id, config.dataset.source
+    if is_folder(model_id):
+        told["model"]["id"] = PurePath(model_id).name
+    if PurePath(source).suffix in DATASET_SUFFIXES:
+        told["dataset"]["source"] = PurePath(source).name
+    return _digest([HASH_VERSION, told])
+
+
+def study_hash(config_hashes: Iterable[str], execution: Execution) -> str:
+    """16 hex digits of what is measured, how often, in which order and with which gaps.
+
+    Names, budgets, runners and time limits may change without making the results of a run belong to another study.
+    """
+    how = execution.model_dump(include={"cycles", "order", "experiment_gap_s", "cycle_gap_s"})
+    return _digest([HASH_VERSION, sorted(config_hashes), how])
+
+
+def is_folder(model_id: str) -> bool:
+    """Whether a model is named by a path; a hub id never starts like one."""
+    return model_id.startswith(("/", "./", "../", "~"))
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

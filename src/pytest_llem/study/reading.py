@@ -1,0 +1,220 @@
+"""Reading YAML text into a ``Document``: strict, bounded, with the line of every key.
+
+Scalars are those of YAML 1.2's core schema, so that ``yes``, ``1_000``, ``12:30`` and ``2026-01-01`` stay the text they look
+like instead of turning into something else. Anchors and aliases work; what they expand to is limited.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from pytest_llem.study.document import Document, Json, Key, Place
+from pytest_llem.study.look import LARGEST_BYTES
+from pytest_llem.study.problems import Problems
+
+DEEPEST = 40
+MOST_NODES = 200_000
+
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def shown_path(path: Path) -> str:
+    """The path as a user would type it from here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
+
+
+def read_text(path: Path) -> str:
+    """The file's text. Raises ``StudyError`` when it is missing, too large or not UTF-8."""
+    problems, place = Problems(), Place(shown_path(path))
+    try:
+        if path.is_dir():
+            problems.add(place, None, "is a folder, not a study file")
+            problems.stop()
+        size = path.stat().st_size
+        raw = path.read_bytes() if size <= LARGEST_BYTES else b""
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        problems.add(place, None, f"cannot be read: {reason}")
+        problems.stop()
+    if size > LARGEST_BYTES:
+        size_mb, limit_mb = size / 1e6, LARGEST_BYTES / 1e6
+        problems.add(place, None, f"the file has {size_mb:.1f} MB; a study file may have {limit_mb:.0f} MB")
+        problems.stop()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        problems.add(Place(place.file, line), None, "the file is not UTF-8 text", "save it with the encoding UTF-8")
+        problems.stop()
+
+
+def parse(text: str, file: str) -> Document:
+    """The document in ``text``. Raises ``StudyError`` with every mistake of form found in it."""
+    problems = Problems()
+    builder = _Builder(file, problems)
+    try:
+        data = builder.document(yaml.parse(text, Loader=_Loader))
+    except _TooMuchError as error:
+        problems.add(Place(file, error.line), None, str(error))
+        problems.stop()
+    except yaml.YAMLError as error:
+        problems.add(Place(file, _error_line(error, text)), None, *_explained(error))
+        problems.stop()
+    if data is None:
+        problems.add(Place(file, 1), None, "the file is empty; a study is a mapping that starts with llem: 1")
+    elif not isinstance(data, dict):
+        problems.add(Place(file, 1), None, "a study is a mapping of keys to values, and this is not one")
+    problems.stop_if_any()
+    assert isinstance(data, dict)
+    return Document(file, data, builder.places)
+
+
+class _TooMuchError(Exception):
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class _Builder:
+    """Builds values from parser events, one document only, and notes the place of each key."""
+
+    def __init__(self, file: str, problems: Problems) -> None:
+        self.places: dict[Key, Place] = {}
+        self._file = file
+        self._problems = problems
+        self._anchors: dict[str, tuple[Json, int]] = {}  # name -> value, nodes in it
+        self._nodes = 0
+
+    def document(self, events: Iterator[yaml.Event]) -> Json:
+        value: Json = None
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise _TooMuchError("the file holds more than one YAML document; keep one", _line(event))
+                value = self._value(next(events), events, ())
+        return value
+
+    def _value(self, event: yaml.Event, events: Iterator[yaml.Event], key: Key) -> Json:
+        if len(key) > DEEPEST:
+            raise _TooMuchError(f"the file is nested deeper than {DEEPEST} levels", _line(event))
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        before = self._nodes
+        self._count(1, event)
+        self._check_tag(event, key)
+        value: Json
+        if isinstance(event, yaml.MappingStartEvent):
+            value = self._mapping(events, key)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = self._sequence(events, key)
+        else:
+            value = self._scalar(event, key)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, self._nodes - before)
+        return value
+
+    def _mapping(self, events: Iterator[yaml.Event], key: Key) -> dict[str, Json]:
+        found: dict[str, Json] = {}
+        for event in events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            place = Place(self._file, _line(event))
+            name = event.value if isinstance(event, yaml.ScalarEvent) else None
+            if name is None:
+                self._problems.add(place, None, "a key must be plain text, not a list, a mapping or an alias")
+                self._value(event, events, (*key, "?"))
+                name = "?"
+            below = (*key, name)
+            if name in found:
+                first = self.places[below].line
+                self._problems.add(place, name[:100], f"this key is given twice; the first time on line {first}")
+            elif name == "<<" and event.implicit[0]:
+                self._problems.add(place, "<<", "merge keys are not part of a study file", "use base: FILE instead")
+            self.places[below] = place
+            found[name] = self._value(next(events), events, below)
+        return found
+
+    def _sequence(self, events: Iterator[yaml.Event], key: Key) -> list[Json]:
+        found: list[Json] = []
+        for event in events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            below = (*key, len(found))
+            self.places[below] = Place(self._file, _line(event))
+            found.append(self._value(event, events, below))
+        return found
+
+    def _scalar(self, event: yaml.ScalarEvent, key: Key) -> Json:
+        text: str = event.value
+        if _CONTROL.search(text):
+            self._refuse(event, key, "the text holds a control character")
+        if not event.implicit[0]:  # quoted, or tagged as text
+            return text
+        if text in _WORDS:
+            return _WORDS[text]
+        if _INT.fullmatch(text) and len(text) <= 40:
+            return int(text)
+        if _FLOAT.fullmatch(text):
+            number = float(text)
+            if math.isfinite(number):
+                return number
+            self._refuse(event, key, f"{text[:40]} is too large a number")
+        elif _NOT_FINITE.fullmatch(text):
+            self._refuse(event, key, f"{text} is not a finite number")
+        return text
+
+    def _alias(self, event: yaml.AliasEvent) -> Json:
+        if event.anchor not in self._anchors:
+            raise _TooMuchError(f"the alias *{event.anchor[:40]} has no anchor before it", _line(event))
+        value, nodes = self._anchors[event.anchor]
+        self._count(nodes, event)
+        return value
+
+    def _count(self, nodes: int, event: yaml.Event) -> None:
+        self._nodes += nodes
+        if self._nodes > MOST_NODES:
+            raise _TooMuchError(f"the file expands to more than {MOST_NODES} values", _line(event))
+
+    def _check_tag(self, event: yaml.Event, key: Key) -> None:
+        if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
+            self._refuse(event, key, f"the YAML tag {event.tag[:60]} is not allowed", "write the value without a tag")
+
+    def _refuse(self, event: yaml.Event, key: Key, message: str, hint: str | None = None) -> None:
+        name = ".".join(str(part) for part in key)[:100] or None
+        self._problems.add(Place(self._file, _line(event)), name, message, hint)
+
+
+def _line(event: yaml.Event) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _error_line(error: yaml.YAMLError, text: str) -> int | None:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is not None:
+        return int(mark.line) + 1
+    position = getattr(error, "position", None)
+    return None if position is None else text.count("\n", 0, position) + 1
+
+
+def _explained(error: yaml.YAMLError) -> tuple[str, str | None]:
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed")
+    if "'\\t'" in problem or "tab" in problem:
+        return "not valid YAML: a tab stands where YAML wants spaces", "indent with spaces"
+    return f"not valid YAML: {problem[:200]}", None
