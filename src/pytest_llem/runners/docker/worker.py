@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 RESTART_WAIT_S = 20.0  # how long an engine that went away is waited for when its container must be removed
 VERDICT_WAIT_S = 3.0  # and how long when only the way in which the container ended is not known
+NOT_FOUND = 127  # exit status of tini, as of a shell
 _RETRY_S = 0.1
 
 
@@ -149,6 +150,8 @@ def describe_state(state: Mapping[str, object], memory_limit: int, *, engine_los
     if state.get("OOMKilled"):
         limit = f" (limit: {memory_limit / 2**20:g} MiB)" if memory_limit else ""
         return Ended(code, f"its container was killed for memory{limit}")
+    if status == NOT_FOUND:
+        return Ended(code, "its image lacks the program that starts the worker; use one built by docker/build.sh")
     if state.get("Error"):
         return Ended(code, f"{describe_exit(code)}: {state['Error']}")
     return Ended(code, describe_exit(code) + ("; the Docker Engine was stopped or restarted" if engine_lost else ""))

@@ -1,0 +1,66 @@
+"""A real Docker Engine for these tests, and the check that nothing is left of what they started."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_llem.errors import LlemError
+from pytest_llem.runners.docker.client import connect
+
+from .helpers import Lab
+
+
+def unavailable(reason: str) -> None:
+    """Skip, or fail where continuous integration has promised an engine."""
+    if os.environ.get("LLEM_CI"):
+        pytest.fail(f"{reason}, and LLEM_CI is set", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def client() -> Any:
+    """The engine that DOCKER_HOST names."""
+    try:
+        return connect()
+    except LlemError as error:
+        unavailable(error.message)
+
+
+@pytest.fixture(scope="session")
+def base_image(client: Any) -> str:
+    """An image with Python 3.11 and nothing else."""
+    return present(client, os.environ.get("LLEM_TEST_BASE_IMAGE", "python:3.11-slim"))
+
+
+@pytest.fixture(scope="session")
+def worker_image(client: Any) -> str:
+    """The image built from docker/pytorch.Dockerfile."""
+    return present(client, os.environ.get("LLEM_IMAGE_PYTORCH", "no LLEM_IMAGE_PYTORCH"))
+
+
+def present(client: Any, image: str) -> str:
+    if not client.images.list(filters={"reference": image}):
+        unavailable(f"the engine has no image {image}")
+    return image
+
+
+@pytest.fixture
+def lab(client: Any, base_image: str) -> Iterator[Callable[..., Lab]]:
+    """Makes a place to run stand-in workers in; afterwards nothing of them may be left."""
+    labs: list[Lab] = []
+    run_id = f"test-{uuid.uuid4().hex[:8]}"
+
+    def make(**settings: Any) -> Lab:
+        labs.append(Lab(client, base_image, run_id, Path(tempfile.mkdtemp(prefix="llem-")), settings))
+        return labs[-1]
+
+    yield make
+    for one in labs:
+        one.check_nothing_left()

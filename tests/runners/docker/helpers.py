@@ -1,0 +1,146 @@
+"""Running the stand-in worker in a container, with the real conversation and a recorder that does nothing."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_llem.backends.base import ModelFacts
+from pytest_llem.runners.base import Launch
+from pytest_llem.runners.conductor import Limits, WorkerSession
+from pytest_llem.runners.docker.owner import start_ticks
+from pytest_llem.runners.docker.runner import DockerRunner
+from pytest_llem.runners.docker.settings import DockerSettings
+from pytest_llem.runners.progress import Progress
+from pytest_llem.runners.worker_result import PeakMemory, PromptReport, Span, WarmupReport, WorkerResult
+from pytest_llem.study.cell import Cell
+from pytest_llem.study.config import ExperimentConfig, MeasureSpec, ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parents[2] / "src"
+SPEC = MeasureSpec(repeats=1, min_window_s=0.01, bracket_s=0.01)
+CELL = Cell("lab", "standin-c1", ExperimentConfig(model=ModelSpec(id="tiny"), measure=SPEC), "0" * 64, 1, {})
+CANNED = WorkerResult(
+    facts=ModelFacts("tiny", True, "float32", "cpu", (), 1, 1, 4, 4),
+    versions={},
+    load=Span(start=0, end=1),
+    engine_reused=False,
+    warmup=WarmupReport(n=0, converged=True, cv=None, durations_s=()),
+    windows=(),
+    output_hash="0" * 64,
+    prompts=PromptReport(n=1, cut=0, hash="0" * 64),
+    peak_memory=PeakMemory(bytes=None, how="not read"),
+)
+
+
+class NoRecorder:
+    """Takes what the conversation tells a recorder."""
+
+    def __init__(self) -> None:
+        self.followed: list[int] = []
+
+    def dense(self, on: bool) -> None:
+        """Nothing is recorded."""
+
+    def follow(self, pid: int) -> None:
+        self.followed.append(pid)
+
+
+class Lab:
+    """One exchange folder and one session with a stand-in worker."""
+
+    def __init__(self, client: Any, image: str, run_id: str, folder: Path, settings: dict[str, Any]) -> None:
+        self.client = client
+        self.run_id = run_id
+        self.folder = folder
+        self.exchange = folder / "exchange"
+        self.log = folder / "worker.log"
+        self.recorder = NoRecorder()
+        self._image = image
+        self._settings = settings
+        self.exchange.mkdir()
+        (self.exchange / "canned.json").write_text(CANNED.model_dump_json())
+
+    def settings(self, **more: Any) -> DockerSettings:
+        return DockerSettings(
+            **{
+                "images": {"pytorch": self._image},
+                "shm_size": "64m",
+                "mounts": (SOURCE, HERE),
+                "environment": {"PYTHONPATH": f"{SOURCE}:{HERE}"},
+                "worker": "standin",
+                **self._settings,
+                **more,
+            }
+        )
+
+    def launch(self, act: str, **more: Any) -> Launch:
+        return Launch(
+            **{
+                "exchange": self.exchange,
+                "job": self.exchange / "job-1.json",
+                "base_folder": None,
+                "log": self.log,
+                "run_id": self.run_id,
+                "cell_id": CELL.id,
+                "backend": "pytorch",
+                "gpu_uuids": (),
+                "environment": {"STANDIN": act},
+                **more,
+            }
+        )
+
+    def session(self, act: str, environment: dict[str, str] | None = None, **more: Any) -> WorkerSession:
+        runner = DockerRunner(self.settings(), environment or {"DOCKER_HOST": self.client_host})
+        return WorkerSession(runner, self.launch(act, **more), self.recorder, bracket_s=0.01)
+
+    @property
+    def client_host(self) -> str:
+        import os
+
+        return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+    @contextmanager
+    def running(self, act: str, **more: Any) -> Iterator[WorkerSession]:
+        """A session that ends with the block."""
+        session = self.session(act, **more)
+        try:
+            yield session
+        finally:
+            session.close(grace_s=1.0)
+
+    def containers(self) -> list[str]:
+        """What is left, or there, of this run."""
+        listed = self.client.api.containers(all=True, filters={"label": f"llem.run={self.run_id}"})
+        return [entry["Names"][0] for entry in listed]
+
+    def check_nothing_left(self) -> None:
+        """No container, no process, no socket, and the folder is the caller's own again."""
+        assert self.containers() == []
+        assert [pid for pid in self.recorder.followed if start_ticks(pid) is not None] == []
+        assert not (self.exchange / "llem.sock").exists()
+        assert {path.stat().st_uid for path in self.folder.rglob("*")} <= {self.folder.stat().st_uid}
+        shutil.rmtree(self.folder)
+
+
+def run(session: WorkerSession, say: Callable[[Progress], None] = lambda _: None, **limits: float) -> WorkerResult:
+    """Lead the stand-in through its one experiment."""
+    return session.run(CELL, Limits(**{"experiment_s": 20.0, "silence_s": 10.0, **limits}), say)
+
+
+def on_progress(act: Callable[[], None]) -> Callable[[Progress], None]:
+    """A listener that acts once, beside the conversation, when the worker is warming up."""
+    started = threading.Event()
+
+    def listen(progress: Progress) -> None:
+        if progress.phase == "warmup" and not started.is_set():
+            started.set()
+            threading.Thread(target=act).start()
+
+    return listen
