@@ -136,6 +136,7 @@ class DockerRunner:
         try:
             folders.lend(exchange, *plan.user)
             container = self._client.containers.create(**creation_arguments(plan, self._settings))
+            output = container.attach(stdout=True, stderr=True, stream=True)
             line = container.attach_socket(params={"stdin": 1, "stream": 1}) if token else None
             container.start()
             if line is not None:
@@ -146,6 +147,7 @@ class DockerRunner:
                 self._client,
                 plan.name,
                 container.attrs["State"]["Pid"],
+                output,
                 BoundedLog(plan.launch.log),
                 lambda: folders.lend(exchange, os.getuid(), os.getgid()),
             )

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pytest_llem.errors import RunnerError
@@ -32,15 +32,25 @@ _RETRY_S = 0.1
 
 
 class DockerWorker:
-    """A started container. ``pid`` is its first process as this host sees it."""
+    """A started container. ``pid`` is its first process as this host sees it, ``output`` what it prints.
+
+    The output comes by attachment: the engine's log file would be rotated under whoever follows it.
+    """
 
     def __init__(
-        self, client: DockerClient, name: str, pid: int, log: BoundedLog, give_back: Callable[[], None]
+        self,
+        client: DockerClient,
+        name: str,
+        pid: int,
+        output: Iterator[bytes],
+        log: BoundedLog,
+        give_back: Callable[[], None],
     ) -> None:
         self.pid: int | None = pid
         self._client = client
         self._name = name
         self._started = start_ticks(pid)
+        self._output = output
         self._log = log
         self._give_back = give_back
         self._ended: Ended | None = None
@@ -112,15 +122,13 @@ class DockerWorker:
 
     def _follow(self) -> None:
         """The thread: copy the log until the container has ended, then find out how."""
-        since: int | None = None
         with self._log:
             while self._ended is None:
                 try:
-                    for chunk in self._client.api.logs(self._name, stream=True, follow=True, since=since):
+                    for chunk in self._output:
                         self._log.write(chunk)
                     self._ended = self._ask_how_it_ended()
                 except Exception as error:  # a connection breaks with many kinds of error
-                    since = int(time.time())
                     self._ended = self._judge_without_engine(error)
                     time.sleep(_RETRY_S)
         self._over.set()
