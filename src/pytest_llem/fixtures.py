@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,11 @@ import pytest
 from pytest_llem.options import options_of
 
 if TYPE_CHECKING:
+    from pytest_llem.energy.gpus import Gpu
+    from pytest_llem.energy.recorder import Recorder
+    from pytest_llem.harness import Llem
     from pytest_llem.live import WatchedBench
+    from pytest_llem.runners.measuring import Measurement
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +27,40 @@ def llem_bench(request: pytest.FixtureRequest) -> Iterator[WatchedBench]:
     bench = WatchedBench(request.config)
     yield bench
     bench.close()
+
+
+@pytest.fixture
+def llem(request: pytest.FixtureRequest, llem_bench: WatchedBench) -> Llem:
+    """Run an experiment: ``result = llem.run(model="tiny", batch_size=4)``; applies the test's budgets."""
+    from pytest_llem.harness import Llem
+
+    return Llem(request, llem_bench)
+
+
+@pytest.fixture
+def llem_measure(llem_bench: WatchedBench) -> Callable[..., AbstractContextManager[Measurement]]:
+    """The energy of any code: ``with llem_measure() as energy: ...``, then ``energy.energy_j``."""
+    return llem_bench.measure
+
+
+@pytest.fixture
+def llem_gpu(llem_bench: WatchedBench) -> Iterator[Gpu]:
+    """A GPU that nobody else measures on, found free of foreign processes; skips where there is none."""
+    plan = llem_bench.plan
+    if not plan.gpus:
+        pytest.skip("no GPU with a meter: " + "; ".join(f"{name}: {why}" for name, why in plan.passed_over))
+    with llem_bench.hold_gpu() as gpu:
+        yield gpu
+
+
+@pytest.fixture
+def llem_meter(llem_bench: WatchedBench, tmp_path: Path) -> Iterator[Recorder]:
+    """A running recorder on all devices of the chosen meter: ``llem_meter.dense(True)``, ``llem_meter.read()``."""
+    from pytest_llem.energy.recorder import Recorder
+
+    plan = llem_bench.plan
+    with Recorder(plan.meter_name, plan.devices, tmp_path) as recorder:
+        yield recorder
 
 
 @pytest.fixture(scope="session")

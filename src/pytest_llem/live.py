@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import shutil
 import sys
-from contextlib import AbstractContextManager, nullcontext
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol, cast
 
 import pytest
 
+from pytest_llem.energy.gpus import Gpu
 from pytest_llem.options import options_of
 from pytest_llem.report.live import LogLines, TerminalLine
+from pytest_llem.reporting import LlemWarning
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import RunFolder
 from pytest_llem.runners.bench import Bench, Settings
-from pytest_llem.runners.locks import default_lock_dir
+from pytest_llem.runners.devices import DevicePlan, check
+from pytest_llem.runners.locks import default_lock_dir, hold
+from pytest_llem.runners.measuring import Measurement, measure
 from pytest_llem.runners.progress import Progress
 from pytest_llem.study import Cell
 
@@ -50,6 +56,8 @@ class WatchedBench:
             ),
             amend=lambda found: config.hook.pytest_llem_environment(config=config, environment=found),
         )
+        self._lock_dir = options.lock_dir or default_lock_dir()
+        self._busy = options.busy
         self._config = config
         with _uncaptured(config):
             self._display = _display(config)
@@ -60,6 +68,26 @@ class WatchedBench:
             return self._bench.run(cell, folder, base, self._listen)
         finally:
             self._say(None)
+
+    @property
+    def plan(self) -> DevicePlan:
+        """Meter and devices of this run."""
+        return self._bench.plan
+
+    def measure(self, label: str = "block") -> AbstractContextManager[Measurement]:
+        """Measure the body of a ``with`` block on all devices of this run."""
+        self._bench.release()
+        return measure(self.plan, self._lock_dir, label)
+
+    @contextmanager
+    def hold_gpu(self) -> Iterator[Gpu]:
+        """Lock one GPU and check that it is free."""
+        self._bench.release()
+        with hold(self.plan.lock_names(), 1, self._lock_dir) as (locks, _):
+            gpu = self.plan.gpus_for(locks)[0]
+            for finding in check([gpu], self._busy, lambda text: self._say(text)):
+                warnings.warn(LlemWarning(finding.message), stacklevel=2)
+            yield gpu
 
     def close(self) -> None:
         """End what is still running."""

@@ -11,8 +11,7 @@ import pytest
 
 from pytest_llem.errors import LlemError, StudyError
 from pytest_llem.options import options_of
-from pytest_llem.reporting import LlemWarning, OverBudget, flat_figures, set_properties
-from pytest_llem.results.model import ExperimentResult
+from pytest_llem.reporting import LlemWarning, OverBudget, conclude, flat_figures, set_properties
 from pytest_llem.results.store import RunFolder
 from pytest_llem.study import Cell, Overrides, Study, load_study
 
@@ -30,7 +29,9 @@ class StudyFile(pytest.File):
             runner_ini=options.runner_ini,
             budgets=options.budgets,
             seed=options.seed,
+            seed_ini=options.seed_ini,
             timeout_s=options.timeout_s,
+            timeout_ini_s=options.timeout_ini_s,
         )
         try:
             self.study = load_study(self.path, overrides=overrides)
@@ -77,30 +78,10 @@ def run_cell(request: pytest.FixtureRequest, llem_bench: Any) -> None:
     cell: Cell = item.cell
     config.hook.pytest_llem_experiment_start(config=config, cell=cell)
     try:
-        result, path = llem_bench.run(cell, item.parent.folder)
+        result, path = llem_bench.run(cell, item.parent.folder, item.path.parent)
     except LlemError as error:
         set_properties(item, {"error_type": type(error).__name__})
         raise
     set_properties(item, flat_figures(result, path))
     config.hook.pytest_llem_experiment_result(config=config, cell=cell, result=result)
     conclude(item, result)
-
-
-def conclude(item: pytest.Item, result: ExperimentResult) -> None:
-    """Pass, fail or skip the item as the verdicts and the options say; the result is kept whatever happens here."""
-    options = options_of(item.config)
-    if options.require_measured and not result.measured:
-        raise LlemError(
-            f"the energy is an estimate ({result.energy_source}), and --llem-require-measured is set",
-            hint="llem doctor tells which meters this machine has",
-        )
-    outcomes = {verdict.outcome for verdict in result.verdicts}
-    if "fail" in outcomes or ("inconclusive" in outcomes and options.inconclusive == "fail"):
-        raise OverBudget(result)
-    if "inconclusive" in outcomes:
-        text = f"{result.study}[{result.cell_id}]: " + "; ".join(
-            f"{v.metric}: inconclusive, {v.reason}" for v in result.verdicts if v.outcome == "inconclusive"
-        )
-        if options.inconclusive == "skip":
-            pytest.skip(text)
-        warnings.warn(LlemWarning(text), stacklevel=1)

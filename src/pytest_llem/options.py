@@ -37,7 +37,9 @@ class Options:
     budgets: tuple[str, ...] = ()
     inconclusive: Inconclusive = "pass"
     seed: int | None = None
+    seed_ini: int | None = None
     timeout_s: float | None = None
+    timeout_ini_s: float | None = None
     lock_dir: Path | None = None
 
 
@@ -155,8 +157,10 @@ def from_config(config: pytest.Config) -> Options:
         isolation=cast(Isolation, _one_of(values, "--llem-isolation", ("experiment", "engine"))),
         budgets=tuple([*(config.getini("llem_budgets") or ()), *(config.getoption("llem_budget") or ())]),
         inconclusive=cast(Inconclusive, _one_of(values, "--llem-inconclusive", ("pass", "fail", "skip"))),
-        seed=values["--llem-seed"],
-        timeout_s=_positive(values["--llem-timeout"], "--llem-timeout"),
+        seed=config.getoption("llem_seed"),
+        seed_ini=config.getini("llem_seed"),
+        timeout_s=_positive(config.getoption("llem_timeout"), "--llem-timeout"),
+        timeout_ini_s=_positive(config.getini("llem_timeout"), "llem_timeout"),
         lock_dir=Path(os.path.expanduser(lock_dir)) if lock_dir else None,
     )
 

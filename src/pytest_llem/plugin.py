@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llem.fixtures import llem, llem_gpu, llem_measure, llem_meter, llem_results_dir
+from pytest_llem.fixtures import llem, llem_bench, llem_gpu, llem_measure, llem_meter, llem_results_dir
 from pytest_llem.options import add_options, options_of
 from pytest_llem.results.clock import new_stamp
-from pytest_llem.session import NAME, Controller
+from pytest_llem.session import NAME, Controller, stamp_of
 
-__all__ = ["llem", "llem_gpu", "llem_measure", "llem_meter", "llem_results_dir"]
+__all__ = ["llem", "llem_bench", "llem_gpu", "llem_measure", "llem_meter", "llem_results_dir"]
 
 _YAML = (".yaml", ".yml")
 
@@ -70,7 +70,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if "pytest_llem.nodes" in sys.modules and not session.config.getoption("collectonly"):
         from pytest_llem.runs import prepare
 
-        prepare(session.items, session.config, _stamp(session.config))
+        prepare(session.items, session.config, stamp_of(session.config))
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
@@ -81,11 +81,3 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str |
         return "passed", "?", ("INCONCLUSIVE", {"yellow": True})
     return None
 
-
-def _stamp(config: pytest.Config) -> str:
-    """What names this run's folders: the controller's, in every xdist worker."""
-    if hasattr(config, "workerinput"):
-        return str(config.workerinput["llem_stamp"])
-    controller = config.pluginmanager.get_plugin(NAME)
-    assert isinstance(controller, Controller)
-    return controller.stamp

@@ -1,11 +1,14 @@
-"""What an item says of its result to the rest of pytest: flat properties, a warning class, one exception."""
+"""What an item makes of its result: pass, fail or skip, and flat properties for the rest of pytest."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 
+from pytest_llem.errors import LlemError
+from pytest_llem.options import options_of
 from pytest_llem.report.units import interval, si
 from pytest_llem.results.model import ExperimentResult, Verdict
 from pytest_llem.study.metrics import METRICS
@@ -92,3 +95,23 @@ def set_properties(item: pytest.Item, values: dict[str, str | int | float | bool
     """Put ``values`` on the item, in place of what an earlier try of the same item left there."""
     item.user_properties[:] = [(key, value) for key, value in item.user_properties if not key.startswith(PREFIX)]
     item.user_properties.extend((PREFIX + key, value) for key, value in values.items())
+
+
+def conclude(item: pytest.Item, result: ExperimentResult) -> None:
+    """Pass, fail or skip the item as the verdicts and the options say; the result is kept whatever happens here."""
+    options = options_of(item.config)
+    if options.require_measured and not result.measured:
+        raise LlemError(
+            f"the energy is an estimate ({result.energy_source}), and --llem-require-measured is set",
+            hint="llem doctor tells which meters this machine has",
+        )
+    outcomes = {verdict.outcome for verdict in result.verdicts}
+    if "fail" in outcomes or ("inconclusive" in outcomes and options.inconclusive == "fail"):
+        raise OverBudget(result)
+    if "inconclusive" in outcomes:
+        text = f"{result.study}[{result.cell_id}]: " + "; ".join(
+            f"{v.metric}: inconclusive, {v.reason}" for v in result.verdicts if v.outcome == "inconclusive"
+        )
+        if options.inconclusive == "skip":
+            pytest.skip(text)
+        warnings.warn(LlemWarning(text), stacklevel=1)

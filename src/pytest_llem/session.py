@@ -34,6 +34,15 @@ class _Watched:
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+def stamp_of(config: pytest.Config) -> str:
+    """What names this run's folders: the controller's stamp, in every xdist worker."""
+    if hasattr(config, "workerinput"):
+        return str(config.workerinput["llem_stamp"])
+    controller = config.pluginmanager.get_plugin(NAME)
+    assert isinstance(controller, Controller)
+    return controller.stamp
+
+
 class Controller:
     """Hooks as methods; see the module's docstring."""
 
@@ -121,7 +130,8 @@ def _print_run(terminal: pytest.TerminalReporter, watched: _Watched) -> None:
             rows.append(row(entry.cell_id, figures, status))
     width = shutil.get_terminal_size().columns
     header, lines = layout(rows, width)
-    terminal.section(f"energy: {run.manifest.study}", sep="-")
+    devices = dict.fromkeys(str(f["device"]) for f in watched.figures.values() if f.get("device"))
+    terminal.section(", ".join([f"energy: {run.manifest.study}", *devices]), sep="-")
     terminal.write_line(header, bold=True)
     for text, verdict, style in lines:
         terminal.write(text)

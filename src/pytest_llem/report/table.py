@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pytest_llem.report.units import interval, si
 
 Scalar = str | int | float | bool | None
-HEADER = ("experiment", "device", "J/token", "95 % interval", "tokens/s", "W", "verdict")
-_RIGHT = {2, 3, 4, 5}
+HEADER = ("experiment", "J/token", "95 % interval", "tokens/s", "W", "verdict")
+_RIGHT = {1, 2, 3, 4}
 WORDS = {
     "passed": "passed",
     "over_budget": "OVER BUDGET",
@@ -38,7 +38,6 @@ def row(name: str, figures: Mapping[str, Scalar], status: str) -> Row:
     verdict = " ".join([WORDS.get(status, status), *(f"({flag})" for flag in flags)])
     cells = (
         name,
-        str(figures.get("device") or ""),
         si(energy, "J"),
         "" if energy is None or low is None or high is None else interval(low, high, "J"),
         "" if (rate := _number(figures, "output_tokens_per_s")) is None else f"{rate:,.0f}",

@@ -84,7 +84,7 @@ class Bench:
         around = Circumstances(
             tool_version=pytest_llem.__version__,
             run_id=folder.run_id,
-            environment_hash=self._surroundings.write_once(folder, base, self.plan),
+            environment_hash=self._surroundings.of(folder, base, dict(worker.versions)),
             started_at=started,
             finished_at=now(),
             runner={**held.station.runner.describe(), "decided_by": cell.runner.decided_by},

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from pytest_llem.energy import physics, throttle
+from pytest_llem.energy.known_gpus import find_spec
 from pytest_llem.energy.recording import Recording
 from pytest_llem.results.model import CrossCheck, DeviceEnergy, Interval
 from pytest_llem.results.spread import spread
 from pytest_llem.runners.assemble import Measured, add
 from pytest_llem.runners.worker_result import WorkerResult
+from pytest_llem.study.config import ExperimentConfig
 
 Fields = dict[str, Any]
 
@@ -98,7 +101,9 @@ def devices(measured: Measured, recording: Recording, idle: tuple[float, float] 
                 power_limit_w=device.power_limit_w,
                 max_temperature_c=max((r.temperature_c for r in rows if r.temperature_c is not None), default=None),
                 mean_sm_clock_hz=_mean([r.sm_clock_hz for r in rows if r.sm_clock_hz is not None]),
-                throttle_reasons=throttles(r.throttle_reasons for r in rows),
+                throttle_reasons=tuple(
+                    dict.fromkeys(name for row in rows for name in throttle.names(row.throttle_reasons))
+                ),
             )
         )
     return tuple(found)
@@ -155,3 +160,45 @@ def memory(worker: WorkerResult, recording: Recording, idle: tuple[float, float]
     if peaks and len(peaks) == len(recording.devices):
         return {**fields, "peak_memory_bytes": sum(peaks), "memory_source": "NVML, memory in use on the devices"}
     return {**fields, "peak_memory_bytes": worker.peak_memory.bytes, "memory_source": worker.peak_memory.how}
+
+
+def compute(worker: WorkerResult, recording: Recording, config: ExperimentConfig, done: Fields) -> Fields:
+    """Parameters, FLOPs, MFU, and how near the energy came to what physics allows."""
+    facts = worker.facts
+    fields: Fields = {
+        "parameters": facts.parameters,
+        "active_parameters": facts.active_parameters,
+        "random_weights": facts.random_weights,
+        "model_dtype": facts.dtype,
+        "model_device": facts.device,
+    }
+    if facts.flops_per_token is None or not done["requests"]:
+        return fields
+    # Requests of one experiment are taken as equally long: exact for prompts and answers of fixed length.
+    each = physics.Request(done["input_tokens"] // done["requests"], done["output_tokens"] // done["requests"])
+    requests = [each] * done["requests"]
+    use_cache = config.pytorch is None or config.pytorch.use_cache
+    flops = physics.run_flops(requests, facts.flops_per_token, facts.attention_flops_per_token_pair, use_cache=use_cache)
+    fields |= {"flops": flops.total, "flops_formula": flops.formula}
+    spec = find_spec(recording.devices[0].name)
+    if spec is None:
+        return fields
+    count = len(recording.devices)
+    fields["mfu"] = physics.mfu(flops.total, done["duration_s"], spec, count)
+    if facts.weight_bytes is None or facts.kv_bytes_per_token is None:
+        return fields
+    passes = max(1, done["output_tokens"] // concurrency(config, worker))
+    read = physics.run_bytes(requests, passes, facts.weight_bytes, facts.kv_bytes_per_token)
+    seconds = physics.floor_s(read, flops.total, spec, count)
+    if done["idle_power_w"] is not None and done["energy_j"]:
+        bound = physics.floor_j(seconds, done["idle_power_w"])
+        fields["energy_optimality"] = physics.energy_optimality(bound, done["energy_j"])
+    return fields
+
+
+def concurrency(config: ExperimentConfig, worker: WorkerResult) -> int:
+    """The most sequences that one forward pass can serve."""
+    if config.pytorch is not None:
+        return min(config.pytorch.batch_size, worker.prompts.n)
+    limit = config.vllm.engine.max_num_seqs if config.vllm is not None else None
+    return min(limit or worker.prompts.n, worker.prompts.n)

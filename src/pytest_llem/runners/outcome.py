@@ -52,6 +52,7 @@ def build(
         "config": cell.config.model_dump(mode="json"),
         "runner": around.runner,
         "lock_wait_s": around.lock_wait_s,
+        "repeats": measured.windows,
         **fields.work(worker),
         **fields.latency(worker),
         **fields.phases(measured),
@@ -59,7 +60,7 @@ def build(
         "cpu_energy_j": fields.cpu_energy(worker, beside),
     }
     found |= fields.energy(measured, recording, around.idle, found)
-    found |= fields.compute(worker, recording, found)
+    found |= fields.compute(worker, recording, cell.config, found)
     found |= quality.quality(worker, recording, measured, found, around.findings)
     found |= quality.timeseries(recording, worker, folder)
     found["validity"] = quality.validity(measured, recording, found, around.findings)

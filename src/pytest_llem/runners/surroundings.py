@@ -7,13 +7,23 @@ from pathlib import Path
 
 from pytest_llem.energy.environment import Environment, snapshot
 from pytest_llem.results.store import RunFolder, write_json
-from pytest_llem.runners.devices import DevicePlan
 
 
 class Surroundings:
-    """Takes the snapshot on first use; ``amend`` may add to it."""
+    """Takes a snapshot for each run; ``amend`` may add keys of its own to it."""
 
     def __init__(self, amend: Callable[[dict[str, str]], None]) -> None:
         self._amend = amend
-        self._taken: Environment | None = None
-        self._written: set[Path] = set()
+        self._taken: dict[Path, Environment] = {}
+
+    def of(self, folder: RunFolder, base: Path, versions: dict[str, str]) -> str:
+        """The hash of the environment, whose snapshot is in the run's folder from now on.
+
+        ``base``: the study's folder, for its state in source control. ``versions``: the worker's libraries."""
+        if folder.path not in self._taken:
+            environment = snapshot(base, versions)
+            added: dict[str, str] = {}
+            self._amend(added)
+            write_json(folder.path / "environment.json", {**environment.plain(), "added": added})
+            self._taken[folder.path] = environment
+        return self._taken[folder.path].hash()

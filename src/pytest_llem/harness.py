@@ -1,0 +1,94 @@
+"""The ``llem`` fixture: experiments from ordinary tests, with the same engine, results and budgets as study items."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_llem.errors import LlemError
+from pytest_llem.options import options_of
+from pytest_llem.reporting import conclude, flat_figures, set_properties
+from pytest_llem.results.model import ExperimentResult
+from pytest_llem.results.store import RunFolder
+from pytest_llem.session import stamp_of
+from pytest_llem.study import Cell, ExperimentConfig, study_from_mapping
+from pytest_llem.study.pytorch import PytorchConfig
+from pytest_llem.study.vllm import VllmEngine, VllmSampling
+
+if TYPE_CHECKING:
+    from pytest_llem.live import WatchedBench
+
+MARKER = "llem_budget"
+_SECTIONS: dict[str, tuple[tuple[tuple[str, ...], type[Any]], ...]] = {
+    "pytorch": ((("pytorch",), PytorchConfig),),
+    "vllm": ((("vllm", "engine"), VllmEngine), (("vllm", "sampling"), VllmSampling)),
+}
+
+
+class Llem:
+    """What the ``llem`` fixture gives a test."""
+
+    def __init__(self, request: pytest.FixtureRequest, bench: WatchedBench) -> None:
+        self._item = request.node
+        self._bench = bench
+        self._runs = 0
+
+    def run(self, **fields: Any) -> ExperimentResult:
+        """Run one experiment and judge it by the test's ``llem_budget`` marks.
+
+        ``fields`` are those of a study file (``model``, ``backend``, ``dataset``, ``max_output_tokens``, ``measure``, …);
+        the fields of the backend's own section may be given directly (``batch_size=4``). Raises StudyError for a field
+        that does not exist, and fails the test when a budget is broken."""
+        self._runs += 1
+        item, config = self._item, self._item.config
+        study = study_from_mapping(
+            {"llem": 1, **sorted_fields(fields), "budgets": budgets(item)}, name=item.path.stem, where=item.nodeid
+        )
+        cell = _named(study.cells[0], item.name if self._runs == 1 else f"{item.name}-{self._runs}")
+        folder = RunFolder.create(options_of(config).results, study.name, stamp_of(config))
+        config.hook.pytest_llem_experiment_start(config=config, cell=cell)
+        result, path = self._bench.run(cell, folder, item.path.parent)
+        set_properties(item, flat_figures(result, path))
+        config.hook.pytest_llem_experiment_result(config=config, cell=cell, result=result)
+        conclude(item, result)
+        return result
+
+
+def _named(cell: Cell, name: str) -> Cell:
+    from dataclasses import replace
+
+    return replace(cell, id=name)
+
+
+def sorted_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments as a study mapping: fields of the backend's section go into that section."""
+    backend = {"transformers": "pytorch"}.get(str(fields.get("backend")), str(fields.get("backend", "pytorch")))
+    study: dict[str, Any] = {"model": "tiny"}
+    known = set(ExperimentConfig.model_fields)
+    for name, value in fields.items():
+        if name in known:
+            study[name] = value
+            continue
+        place = next((path for path, model in _SECTIONS.get(backend, ()) if name in model.model_fields), None)
+        if place is None:
+            names = known.union(*(model.model_fields for _, model in _SECTIONS.get(backend, ())))
+            near = difflib.get_close_matches(name, names, 1)
+            raise LlemError(f"llem.run() has no field {name!r}", hint=f"did you mean {near[0]!r}?" if near else None)
+        section = study
+        for part in place:
+            section = section.setdefault(part, {})
+        section[name] = value
+    return study
+
+
+def budgets(item: pytest.Item) -> list[dict[str, Any]]:
+    """The limits of a test's ``llem_budget`` marks: ``METRIC=most`` and ``METRIC_min=least``; the nearest mark wins."""
+    limits: dict[tuple[str, str], Any] = {}
+    for mark in item.iter_markers(MARKER):
+        for name, value in mark.kwargs.items():
+            side = "min" if name.endswith("_min") else "max"
+            limits.setdefault((name.removesuffix("_min").replace("__", "."), side), value)
+    return [{"metric": metric, side: value} for (metric, side), value in limits.items()]

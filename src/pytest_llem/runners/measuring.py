@@ -1,0 +1,76 @@
+"""The energy of any code in this process: recorded from outside, evaluated when the code has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_llem.energy.estimators import estimate
+from pytest_llem.energy.recorder import Recorder
+from pytest_llem.energy.trace import Mark, Trace
+from pytest_llem.results.model import Interval
+from pytest_llem.runners.assemble import add
+from pytest_llem.runners.devices import DevicePlan
+from pytest_llem.runners.locks import hold
+
+
+@dataclass
+class Measurement:
+    """What a block of code took; all figures are None until it has ended, and where they could not be measured."""
+
+    energy_j: float | None = None
+    energy_j_ci95: Interval | None = None
+    duration_s: float | None = None
+    mean_power_w: float | None = None
+    energy_source: str = ""
+    measured: bool = False  # False: an estimate
+    valid: bool = False
+    reasons: tuple[str, ...] = ()
+    traces: tuple[Trace, ...] = ()
+
+
+@contextlib.contextmanager
+def measure(plan: DevicePlan, lock_dir: Path, label: str = "block") -> Iterator[Measurement]:
+    """Measure the body of a ``with`` block; yields a Measurement that is filled in when the block ends.
+
+    The devices are locked, idle time is recorded on both sides, and CUDA is synchronised at the edges where torch has
+    been used. If the block raises, nothing is filled in."""
+    found = Measurement(energy_source=plan.meter.source, measured=plan.meter.measured)
+    with contextlib.ExitStack() as stack:
+        names = plan.lock_names()
+        locks, _ = stack.enter_context(hold(names, len(names), lock_dir))
+        samples = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"llem-{os.getpid()}-")))
+        devices = plan.devices_for(locks)
+        recorder = stack.enter_context(Recorder(plan.meter_name, devices, samples, pid=os.getpid()))
+        recorder.dense(True)
+        time.sleep(plan.meter.bracket_s)
+        _synchronize()
+        start = time.monotonic()
+        yield found
+        _synchronize()
+        end = time.monotonic()
+        time.sleep(plan.meter.bracket_s)
+        recording = recorder.stop()
+    marks = [Mark(label, 1, end)]
+    found.traces = tuple(recording.trace(d.uuid, f"{label}/{d.uuid}", start, end, marks) for d in devices)
+    energies = [estimate(trace, recording.meter.method) for trace in found.traces]
+    total = add((energy.energy_j, energy.ci95) for energy in energies)
+    found.duration_s = end - start
+    found.reasons = tuple(dict.fromkeys(code for energy in energies for code in energy.reasons))
+    found.valid = all(energy.valid for energy in energies)
+    if total is not None:
+        found.energy_j, found.energy_j_ci95 = total
+        found.mean_power_w = total[0] / (end - start)
+
+
+def _synchronize() -> None:
+    """Wait for CUDA, but only where this process has used it: asking torch must not create a context."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()

@@ -1,0 +1,93 @@
+"""What tests of the plugin share: studies on a backend that answers at once, run by a pytest of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+CI = os.environ.get("LLEM_CI") == "1"
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the person who runs the tests reaches what is tested."""
+    for name in [name for name in os.environ if name.startswith("LLEM_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def instant(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, bare: None) -> Path:
+    """Makes ``backend: instant`` known to every process: a package's metadata on PYTHONPATH, as an installer leaves it."""
+    site = tmp_path_factory.mktemp("site")
+    metadata = site / "instant-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: instant\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(
+        "[pytest_llem.backends]\ninstant = pytest_llem.testing:InstantBackend\n"
+    )
+    inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SOURCE), str(site), *inherited]))
+    monkeypatch.syspath_prepend(str(site))
+    return site
+
+
+class Studies:
+    """Writes study files and runs pytest on them, in a process of its own."""
+
+    def __init__(self, pytester: pytest.Pytester, locks: Path) -> None:
+        self.pytester = pytester
+        self.locks = locks
+
+    def write(self, text: str, name: str = "study.yaml") -> Path:
+        """A study file; ``backend: instant`` and short windows unless the text says otherwise."""
+        path = self.pytester.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def run(self, *arguments: str | Path, timeout: float = 120) -> pytest.RunResult:
+        """pytest with the plugin, the CPU estimate and locks of its own."""
+        loaded = [] if _installed() else ["-p", "pytest_llem.plugin"]
+        return self.pytester.runpytest_subprocess(
+            *loaded, "--llem-meter=cpu-estimate", f"--llem-lock-dir={self.locks}", *map(str, arguments), timeout=timeout
+        )
+
+    def runs(self) -> list[Path]:
+        """The folders of all runs."""
+        return sorted(path.parent for path in self.pytester.path.glob("llem-results/*/manifest.json"))
+
+    def manifest(self) -> dict[str, Any]:
+        """The manifest of the only run."""
+        (folder,) = self.runs()
+        found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        return found
+
+    def statuses(self) -> dict[str, str]:
+        """Status by cell of the only run."""
+        return {entry["cell_id"]: entry["status"] for entry in self.manifest()["cells"]}
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """Every result by cell."""
+        found = [json.loads(path.read_text()) for folder in self.runs() for path in folder.glob("*/result.json")]
+        return {result["cell_id"]: result for result in found}
+
+
+def _installed() -> bool:
+    from importlib.metadata import entry_points
+
+    return any(point.value == "pytest_llem.plugin" for point in entry_points(group="pytest11"))
+
+
+@pytest.fixture
+def studies(pytester: pytest.Pytester, instant: Path, tmp_path_factory: pytest.TempPathFactory) -> Studies:
+    """A folder for studies, and a pytest to run them."""
+    return Studies(pytester, tmp_path_factory.mktemp("locks"))
+
+
+FAST = "measure: {warmup: 0, repeats: 1, min_window_s: 0.02}"

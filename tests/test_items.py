@@ -1,0 +1,182 @@
+"""Study files as pytest sees them: names, selection, outcomes, exit codes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import FAST, Studies
+
+FOUR = f"""\
+llem: 1
+name: batching
+backend: instant
+{FAST}
+sweep:
+  dataset.n: [1, 4]
+  max_output_tokens: [16, 32]
+"""
+
+
+def test_cells_are_named_by_what_is_swept(studies: Studies):
+    studies.write(FOUR)
+    result = studies.run("--collect-only", "-q")
+    result.stdout.fnmatch_lines(
+        [
+            "study.yaml::batching[[]instant-n1-out16[]]",
+            "study.yaml::batching[[]instant-n1-out32[]]",
+            "study.yaml::batching[[]instant-n4-out16[]]",
+            "study.yaml::batching[[]instant-n4-out32[]]",
+        ]
+    )
+    assert not studies.runs(), "collecting alone must leave no trace on disk"
+
+
+def test_all_pass_with_a_result_each_and_a_table(studies: Studies):
+    studies.write(FOUR)
+    result = studies.run()
+    result.assert_outcomes(passed=4)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*energy: batching*", "experiment*J/token*verdict", "instant-n1-out16 *passed (ESTIMATED)"])
+    assert set(studies.statuses().values()) == {"passed"}
+    results = studies.results()
+    assert results["instant-n4-out32"]["output_tokens"] % (4 * 32) == 0
+    assert results["instant-n4-out32"]["validity"]["reasons"] == ["estimated_energy"] or results["instant-n4-out32"]["validity"]
+    assert all(not result["measured"] for result in results.values())
+
+
+def test_a_budget_of_nothing_fails_its_cell_only(studies: Studies):
+    studies.write(FOUR + "budgets: [{metric: e2el_s, max: 0.0, when: {dataset.n: 4}}]\n")
+    result = studies.run()
+    result.assert_outcomes(passed=2, failed=2)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["FAIL *e2el_s <= 0 s, found *"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert studies.statuses() == {
+        "instant-n1-out16": "passed",
+        "instant-n1-out32": "passed",
+        "instant-n4-out16": "over_budget",
+        "instant-n4-out32": "over_budget",
+    }
+
+
+def test_over_budget_is_a_status_of_its_own(studies: Studies):
+    studies.write(FOUR)
+    result = studies.run("-v", "--llem-budget", "e2el_s<=0", "-k", "n1-out16")
+    result.stdout.fnmatch_lines(["*batching[[]instant-n1-out16[]] OVER BUDGET*"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        (("-k", "out16"), 2),
+        (("-k", "n4 and out32"), 1),
+        (("-m", "llem(backend='instant')"), 4),
+        (("-m", "llem(max_output_tokens=32)"), 2),
+        (("-m", "not llem"), 0),
+    ],
+)
+def test_selection(studies: Studies, arguments, count):
+    studies.write(FOUR)
+    result = studies.run("--collect-only", "-q", *arguments)
+    assert sum("::" in line for line in result.outlines) == count
+
+
+def test_last_failed_and_stop_at_first_failure(studies: Studies):
+    studies.write(FOUR + "budgets: [{metric: e2el_s, max: 0.0, when: {max_output_tokens: 32}}]\n")
+    first = studies.run("-x", "-o", "cache_dir=.cache")
+    first.assert_outcomes(passed=1, failed=1)
+    again = studies.run("--lf", "-o", "cache_dir=.cache")
+    again.assert_outcomes(failed=1)
+    newest = max(studies.runs(), key=lambda folder: folder.stat().st_mtime)
+    assert [path.name for path in newest.glob("*/result.json")] == ["result.json"]
+
+
+def test_junit_carries_flat_figures(studies: Studies):
+    studies.write(FOUR)
+    studies.run("--junitxml=out.xml", "-k", "n1-out16")
+    text = (studies.pytester.path / "out.xml").read_text()
+    assert text.count('name="llem.energy_per_output_token_j"') == 1
+    assert 'name="llem.output_tokens_per_s"' in text
+
+
+def test_xdist_gives_the_same_cells_and_one_manifest(studies: Studies):
+    pytest.importorskip("xdist")
+    studies.write(FOUR + "budgets: [{metric: e2el_s, max: 0.0, when: {dataset.n: 4}}]\n")
+    result = studies.run("-n", "2")
+    result.assert_outcomes(passed=2, failed=2)
+    assert result.ret == 1
+    assert len(studies.runs()) == 1
+    assert studies.statuses() == {
+        "instant-n1-out16": "passed",
+        "instant-n1-out32": "passed",
+        "instant-n4-out16": "over_budget",
+        "instant-n4-out32": "over_budget",
+    }
+    result.stdout.fnmatch_lines(["*energy: batching*", "experiment*J/token*verdict"])
+    results = studies.results()
+    assert len(results) == 4
+    spans = sorted((r["repeats"][0]["start"], r["repeats"][-1]["end"]) for r in results.values())
+    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False)), "the estimate is per host"
+
+
+def test_only_and_skip(studies: Studies):
+    studies.write(FOUR)
+    studies.pytester.makepyfile(test_plain="def test_plain(): pass", test_broken="import nothing_like_this")
+    only = studies.run("--llem-only", "--collect-only", "-q")
+    assert sum("::" in line for line in only.outlines) == 4
+    skip = studies.run("--llem-skip", "test_plain.py", "study.yaml")
+    skip.assert_outcomes(passed=1)
+
+
+def test_xfail_from_a_hook_is_respected(studies: Studies):
+    studies.write(FOUR)
+    studies.pytester.makeconftest(
+        """
+        import pytest
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.xfail(strict=True))
+        """
+    )
+    result = studies.run("--llem-budget", "e2el_s<=0", "-k", "out16")
+    result.assert_outcomes(xfailed=2)
+    assert result.ret == 0
+
+
+def test_hooks_see_cells_results_and_the_end(studies: Studies):
+    studies.write(FOUR)
+    studies.pytester.makeconftest(
+        """
+        def pytest_llem_modify_cells(study, cells):
+            cells[:] = [cell for cell in cells if cell.config.dataset.n == 1]
+        def pytest_llem_experiment_result(cell, result):
+            print("RESULT", cell.id, result.output_tokens > 0)
+        def pytest_llem_environment(environment):
+            environment["rack"] = "seven"
+        def pytest_llem_study_finished(study, folder):
+            print("FINISHED", study)
+        """
+    )
+    result = studies.run("-s")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*RESULT instant-n1-out16 True", "*FINISHED batching*"])
+    (folder,) = studies.runs()
+    assert '"rack": "seven"' in (folder / "environment.json").read_text()
+
+
+def test_inconclusive_can_pass_fail_or_skip(studies: Studies):
+    studies.write(FOUR)
+    budget = ("--llem-budget", "energy_per_output_token_j<=1000", "--llem-meter=replay:missing")
+    assert studies.run(*budget, "-k", "n1-out16").ret == 1  # no such file: the cell fails, with the file's name
+    undecided = ("--llem-budget", "mfu>=0.5", "-k", "n1-out16")
+    studies.run(*undecided).assert_outcomes(passed=1, warnings=1)
+    studies.run(*undecided, "--llem-inconclusive=fail").assert_outcomes(failed=1)
+    studies.run(*undecided, "--llem-inconclusive=skip").assert_outcomes(skipped=1)
+
+
+def test_an_estimate_fails_where_a_measurement_is_required(studies: Studies):
+    studies.write(FOUR)
+    result = studies.run("--llem-require-measured", "-k", "n1-out16")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*the energy is an estimate (cpu_estimate)*"])
+    assert len(studies.results()) == 1, "the result is kept"
