@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,7 +21,7 @@ REASONS: dict[str, str] = {
     "no_bracket": "there is no idle time on one side of the window",
     "sources_disagree": "the energy counter and the integral of power differ by more than 5 %",
     "power_above_limit": "the mean power is above the device's limit",
-    "power_not_settled": "power still changed during the window; compare with windows of the same length only",
+    "power_not_settled": "power changed during the window, or it is too short to tell; compare only with windows as long",
     "window_too_short": "the interval is wider than 10 % of the energy",
     "irregular_steps": "the energy counter does not step on a regular grid",
 }
@@ -58,7 +59,7 @@ def _window_in_order(trace: Trace) -> bool:
     ends = [mark.end for mark in trace.marks]
     times = [trace.t0, *ends, trace.t1]
     units = [mark.units for mark in trace.marks]
-    increasing = all(a < b for a, b in zip(times[:-2], times[1:-1], strict=True)) and times[-2] <= trace.t1
+    increasing = all(a < b for a, b in pairwise(times[:-1])) and times[-2] <= trace.t1
     return all(math.isfinite(x) for x in (*times, *units)) and increasing and trace.t0 < trace.t1
 
 

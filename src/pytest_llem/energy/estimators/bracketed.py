@@ -1,7 +1,7 @@
 """The energy of a whole window, from steps of the counter in the idle time before and after it.
 
-``E = median over (a, b) of E_b - E_a - n * S + P * (t1 - t0)``: ``a`` among the last steps before the window, ``b`` among
-the first after it, ``n`` the steps from a to b, ``S`` the median idle step (J), ``P`` = S / period the idle power. The
+``E = median over (a, b) of E_b - E_a - n * S + P * (t1 - t0)``: ``a`` among the last steps before the window, ``b``
+among the first after it, ``n`` the steps from a to b, ``S`` the idle step (J), ``P`` = S / period the idle power. The
 meter's lag, the grid's phase and the polling cancel, because power is the same, idle, at both ends.
 """
 
@@ -11,17 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_llem.energy.estimators.grid import IDLE_STEPS, Knots, idle_step
+from pytest_llem.energy.estimators.grid import Ints
 from pytest_llem.energy.estimators.interval import INSTRUMENT_J
+from pytest_llem.energy.estimators.knots import IDLE_STEPS, Knots, idle_step
+from pytest_llem.energy.estimators.lag import H200_S, Lag
 
-SETTLE_LAGS = 5.5  # after so many time constants a one-pole has forgotten all but 0.4 %
+SETTLE_LAGS = 4.5  # after so many time constants a one-pole has forgotten all but 1 %; the median takes the rest
 IDLE_NOISE = 0.003  # relative standard deviation of idle power from a few steps
 UNALIKE = 0.25  # idle power that differs by more between the two sides was not idle on one of them
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """``energy`` and its ``sd`` (J, instrument only), idle power (W), what a counter without lag would show at t0 (J)."""
+    """``energy`` and its ``sd`` (J, the instrument's part); idle power (W); what the counter shows at t0 (J)."""
 
     energy: float
     sd: float
@@ -29,10 +31,10 @@ class Bracket:
     start_level: float
 
 
-def bracketed(knots: Knots, t0: float, t1: float, lag: float) -> Bracket | None:
-    """The bracketed energy of ``t0`` to ``t1`` (s) under a meter's ``lag`` (s); None without idle time on both sides."""
-    before = np.flatnonzero(knots.time <= t0)[-IDLE_STEPS:]
-    after = np.flatnonzero(knots.time >= t1 + SETTLE_LAGS * lag + knots.time_sd)[:IDLE_STEPS]
+def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
+    """The bracketed energy of ``t0`` to ``t1`` (s); None without idle time on both sides."""
+    before = np.flatnonzero(knots.time <= t0 - knots.slack / 2)[-IDLE_STEPS:]
+    after = _settled(knots, t1, lag)[:IDLE_STEPS]
     step = idle_step(knots, before, after)
     if not len(before) or not len(after) or step is None:
         return None
@@ -45,6 +47,18 @@ def bracketed(knots: Knots, t0: float, t1: float, lag: float) -> Bracket | None:
     outside = float(np.median(knots.index[b] - knots.index[a])) * knots.period - (t1 - t0)
     noise = IDLE_NOISE * power * abs(outside)
     clock = power * (t1 - t0) * knots.period_sd / knots.period
-    sd = float(np.sqrt(INSTRUMENT_J**2 + noise**2 + clock**2))
-    start = float(np.median(knots.energy[before] + power * (t0 + lag - knots.time[before])))
+    stale = power * knots.slack / np.sqrt(6.0)
+    unseen = float(np.median(energy)) / (t1 - t0) * lag.value * np.exp(-(knots.time[after[-1]] - t1) / lag.value)
+    sd = float(np.sqrt(INSTRUMENT_J**2 + noise**2 + clock**2 + stale**2 + unseen**2))
+    start = float(np.median(knots.energy[before] + power * (t0 - knots.time[before])))
     return Bracket(float(np.median(energy)), sd, power, start)
+
+
+def _settled(knots: Knots, end: float, lag: Lag) -> Ints:
+    """The knots late enough after ``end`` (s) for the lag to have passed; the last one, if only just too early."""
+    margin = knots.time_sd + knots.slack
+    for wait in (max(lag.value + lag.sd, H200_S), H200_S):
+        late = np.flatnonzero(knots.time >= end + SETTLE_LAGS * wait + margin)
+        if len(late):
+            return late if wait > H200_S else late[-1:]
+    return late

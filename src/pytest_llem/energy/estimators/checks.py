@@ -1,53 +1,81 @@
-"""What the steps of the counter and the second source say about a result."""
+"""What the counter's steps, the second source and the result itself say about how far to trust a result."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from pytest_llem.energy.estimators.grid import Knots
+from pytest_llem.energy.estimators.bracketed import Bracket
+from pytest_llem.energy.estimators.grid import MIN_STEPS
+from pytest_llem.energy.estimators.interval import Z95
+from pytest_llem.energy.estimators.knots import Knots
+from pytest_llem.energy.estimators.lag import Lag
 from pytest_llem.energy.trace import Trace
 
 DISAGREE = 0.05  # relative difference of two sources above which neither is believed
-UNSETTLED = 0.05  # relative difference of early and late power above which a window has not settled
+UNSETTLED = 0.07  # relative difference of early and late power above which a window has not settled
 EARLY_S = 0.1  # s; an H200 at its limit draws 30 to 40 % more for so long, then the limit holds
-EDGE_S = 0.0025  # s; how well the time of a step is known against the window's edges (phase, lag, lateness)
-IRREGULAR = 0.1  # share of steps off the grid above which the grid is no grid
+EDGE_S = 0.0025  # s; how late a step may be under load, and how soon a load begins
+OFF_GRID = 0.1  # share of steps off the grid above which something is wrong with the times
+HOLE = 3.0  # a pause between reads so many times longer than usual was not meant
+WIDE = 0.1  # half an interval above this share of the energy says little
+OVER_LIMIT = 1.1  # mean power of a load at its limit stays within some percent of the limit,
+SURGE_S = 1.0  # s; but only over so long a time: at first a load may draw half as much again
 GAP_S = "counter_gap_s"  # in Trace.extra: the longest pause (s) between counter reads that the recorder meant to make
+POWER_LIMIT_W = "power_limit_w"  # in Trace.extra: the device's limit (W)
+
+
+@dataclass(frozen=True)
+class CrossCheck:
+    """Integrated power against the counter over the whole recording: relative difference, its standard deviation."""
+
+    difference: float
+    sd: float
 
 
 def check_steps(trace: Trace, knots: Knots) -> tuple[str, ...]:
     """Codes for steps that are missing or do not fit the grid."""
-    if not knots.gridded:
+    if knots.rhythm == "continuous":
         return ()
+    if len(knots.time) < MIN_STEPS:
+        return ("too_few_samples",)
     codes = []
-    gaps = np.diff(knots.index)
-    pause = float(trace.extra.get(GAP_S, "0")) / knots.period
-    beside = (knots.time[:-1] < trace.t0 + knots.period) | (knots.time[1:] > trace.t1 - knots.period)
-    stale = (trace.energy[-1, 0] - knots.time[-1]) / knots.period
-    if np.any(gaps > np.where(beside, 2, max(2.0, 1.5 * pause + 1))) or stale > 2.5:
+    if _holes(trace, knots) or _stalls(trace, knots):
         codes.append("missing_ticks")
-    share = len(knots.outliers) / max(1, int(knots.index[-1] - knots.index[0]))
-    if share > IRREGULAR:
-        codes.append("clock_jump" if _shifted(knots) else "irregular_steps")
+    if knots.rhythm == "irregular":
+        codes.append("irregular_steps")
+    elif len(knots.outliers) > OFF_GRID * (knots.index[-1] - knots.index[0]):
+        codes.append("clock_jump")
     return tuple(codes)
 
 
-def _shifted(knots: Knots) -> bool:
-    """True when the steps off the grid all come after, or all before, those on it: the clock was set in between."""
-    on_grid = np.setdiff1d(np.round(knots.time, 3), np.round(knots.outliers, 3))
-    return bool(np.all(knots.outliers > np.median(on_grid)) or np.all(knots.outliers < np.median(on_grid)))
+def _holes(trace: Trace, knots: Knots) -> bool:
+    """Pauses between reads in which steps were lost, other than those that the recorder meant to make mid-window."""
+    read = trace.energy[:, 0]
+    pause = np.diff(read)
+    meant = 1.5 * float(trace.extra.get(GAP_S, "0"))
+    inside = (read[:-1] > trace.t0 + knots.period) & (read[1:] < trace.t1 - knots.period)
+    usual = max(HOLE * float(np.median(pause)), knots.period)
+    return bool(np.any(pause > np.where(inside, max(usual, meant), usual)))
 
 
-def cross_check(trace: Trace, knots: Knots) -> tuple[float, float] | None:
-    """(relative difference of integrated power to the counter over the recording, its standard deviation)."""
+def _stalls(trace: Trace, knots: Knots) -> bool:
+    """Times of more than two periods in which the counter was read and stood still."""
+    read, level = trace.energy[:, 0], trace.energy[:, 2]
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(level) != 0) + 1))
+    ends = np.concatenate((starts[1:] - 1, [len(read) - 1]))
+    return bool(np.any(read[ends] - read[starts] > 2 * knots.period))
+
+
+def cross_check(trace: Trace, knots: Knots) -> CrossCheck | None:
+    """Compare the counter with instant power; None where either says nothing."""
     time, power = trace.power[:, 0], trace.power[:, 1]
     if len(time) < 3 or np.any(np.isnan(power)) or len(knots.time) < 2:
         return None
     first, last = max(time[0], knots.time[0]), min(time[-1], knots.time[-1])
-    if not last > first:
-        return None
     counter = float(np.diff(np.interp([first, last], knots.time, knots.energy))[0])
-    if not counter > 0:
+    if not last > first or not counter > 0:
         return None
     total = np.concatenate(([0.0], np.cumsum(np.diff(time) * power[:-1])))
     integral = float(np.diff(np.interp([first, last], time, total))[0])
@@ -55,27 +83,45 @@ def cross_check(trace: Trace, knots: Knots) -> tuple[float, float] | None:
     step = max(float(np.median(np.diff(renewed))) if len(renewed) > 2 else 0.0, float(np.median(np.diff(time))))
     # When within a step of the power field the load changed is not known.
     unseen = step * float(np.sqrt(np.sum(np.diff(power) ** 2) / 3))
-    return (integral - counter) / counter, unseen / counter
+    return CrossCheck((integral - counter) / counter, unseen / counter)
 
 
-def settled(knots: Knots, trace: Trace, energy: float, idle_power: float, lag: float) -> bool | None:
+def check_sources(trace: Trace, knots: Knots, bracket: Bracket | None) -> tuple[str, ...]:
+    """``sources_disagree`` when power and counter differ over the recording, or at idle, where both are sharp."""
+    cross = cross_check(trace, knots)
+    apart = cross is not None and abs(cross.difference) > DISAGREE + Z95 * cross.sd
+    quiet = trace.power[trace.power[:, 0] <= trace.t0, 1]
+    if cross is not None and bracket is not None and knots.rhythm == "grid" and len(quiet):
+        apart |= bool(abs(np.median(quiet) - bracket.idle_power) > DISAGREE * bracket.idle_power)
+    return ("sources_disagree",) if apart else ()
+
+
+def check_result(trace: Trace, energy: float, interval: tuple[float, float]) -> tuple[str, ...]:
+    """Codes for the figures themselves."""
+    codes = []
+    limit, length = float(trace.extra.get(POWER_LIMIT_W, "inf")), trace.t1 - trace.t0
+    if length > SURGE_S and energy / length > OVER_LIMIT * limit:
+        codes.append("power_above_limit")
+    if interval[1] - interval[0] > 2 * WIDE * energy:
+        codes.append("window_too_short")
+    return tuple(codes)
+
+
+def settled(trace: Trace, knots: Knots, bracket: Bracket, lag: Lag) -> bool | None:
     """Whether mean power early in the window and after that agree; None where no step parts it well enough to tell.
 
-    Only for windows of one kind of work: phases differ by nature.
+    For windows of one kind of work: phases differ by nature.
     """
-    length = trace.t1 - trace.t0
-    inside = np.flatnonzero((knots.time > trace.t0 + 2 * lag) & (knots.time < trace.t1))
-    before = np.flatnonzero(knots.time <= trace.t0)
-    if len({mark.label for mark in trace.marks}) > 1 or not len(inside) or not len(before):
+    length, mean = trace.t1 - trace.t0, bracket.energy / (trace.t1 - trace.t0)
+    inside = np.flatnonzero((knots.time > trace.t0 + 2 * lag.value) & (knots.time < trace.t1))
+    if not len(inside):
         return None
-    aim = trace.t0 + min(EARLY_S + lag, length / 2)
+    aim = trace.t0 + min(EARLY_S + lag.value, length / 2)
     tick = inside[np.argmin(np.abs(knots.time[inside] - aim))]
     early_s = float(knots.time[tick]) - trace.t0
-    mean = energy / length
-    rise = knots.energy[tick] - knots.energy[before] - idle_power * (trace.t0 - knots.time[before])
-    early = (float(np.median(rise)) + (mean - idle_power) * lag) / early_s
-    late = (energy - early * early_s) / (length - early_s)
-    sd = EDGE_S * mean * (1 / early_s + 1 / (length - early_s))
-    if sd > UNSETTLED * 2 * mean and abs(early - late) < 2 * sd:
-        return None
-    return abs(early - late) <= max(UNSETTLED * mean, 2 * sd)
+    early_j = float(knots.energy[tick]) - bracket.start_level + (mean - bracket.idle_power) * lag.value
+    early, late = early_j / early_s, (bracket.energy - early_j) / (length - early_s)
+    sd = float(np.hypot(EDGE_S, knots.time_sd)) * mean * (1 / early_s + 1 / (length - early_s))
+    if abs(early - late) > max(UNSETTLED * mean, 2 * sd):
+        return False
+    return True if sd < 1.5 * UNSETTLED * mean else None

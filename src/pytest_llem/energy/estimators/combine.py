@@ -18,8 +18,8 @@ def combine(parts: Sequence[Part]) -> Figure:
     """Total energy and energy per unit of work of ``parts``, each with a 95 % interval.
 
     Work-weighted, so the figure is total energy over total work. Its interval has a part that repeats share (the
-    meter's scale, which no repeating makes smaller) and a part that differs between repeats. The latter is the larger of
-    what the repeats show (standard error times Student's t) and what the intervals of the single windows predict, so
+    meter's scale, which no repeating makes smaller) and a part that differs between repeats. The latter is the larger
+    of what the repeats show (standard error times Student's t) and what the intervals of the single windows predict, so
     that two repeats that agree by chance do not give an interval of nothing.
     Raises ValueError when there is no part, or one without work or with numbers that are not finite.
     """

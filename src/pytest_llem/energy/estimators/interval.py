@@ -23,7 +23,7 @@ _T975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228) 
 
 
 def student_t975(freedom: int) -> float:
-    """97.5 % quantile of Student's t; beyond the table the expansion of Abramowitz and Stegun, 26.7.5 (error < 1e-3)."""
+    """97.5 % quantile of Student's t; beyond the table by Abramowitz and Stegun's expansion 26.7.5 (error < 1e-3)."""
     if freedom < 1:
         raise ValueError("Student's t needs at least one degree of freedom")
     if freedom <= len(_T975):

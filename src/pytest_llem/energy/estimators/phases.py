@@ -8,19 +8,21 @@ boundary; steps that fit badly (late ones) lose weight. The ends of the whole wi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from pytest_llem.energy.estimators.bracketed import Bracket
-from pytest_llem.energy.estimators.grid import Floats, Knots
+from pytest_llem.energy.estimators.grid import Floats
+from pytest_llem.energy.estimators.knots import Knots
+from pytest_llem.energy.estimators.lag import Lag
 from pytest_llem.energy.estimators.simple import Boundaries
 
 REACH = 8  # steps on each side of a boundary; power farther away says nothing about it
 BINS = 10  # bins of constant power in one step
 WALK = 0.2  # relative change of power (standard deviation) in one second's square root: 6 % in one step of 0.1 s
 IDLE_WALK = 0.02
-JITTER_S = 0.001  # the time of a step (standard deviation), H200: 99 % less than 2.4 ms
-LAG_SD_S = 0.0015  # how well the lag is known; with the grid's phase, the ends of the window correct it
+JITTER_S = 0.002  # the time of a step under load (standard deviation): on an H200 0.3 to 1.7 ms, now and then 8
 COUNTER_J = 0.03  # noise of the counter itself
 OUTLIER = 2.0  # steps off by more standard deviations than this lose weight (Cauchy)
 ROUNDS = 6
@@ -38,7 +40,7 @@ class _Bins:
         return np.diff(self.edges)
 
 
-def inner_boundaries(knots: Knots, times: Floats, bracket: Bracket, lag: float) -> Boundaries:
+def inner_boundaries(knots: Knots, times: Floats, bracket: Bracket, lag: Lag) -> Boundaries:
     """Energy at each of ``times`` (s; first and last are the window's ends), 0 at the first; J."""
     total = bracket.energy
     energy, sd = np.zeros(len(times)), np.full(len(times), bracket.sd / np.sqrt(2))
@@ -48,27 +50,27 @@ def inner_boundaries(knots: Knots, times: Floats, bracket: Bracket, lag: float) 
     return Boundaries(energy, sd)
 
 
-def _boundary(knots: Knots, times: Floats, i: int, bracket: Bracket, lag: float) -> tuple[float, float]:
+def _boundary(knots: Knots, times: Floats, i: int, bracket: Bracket, lag: Lag) -> tuple[float, float]:
     """Energy from the window's start to ``times[i]`` and its standard deviation (J)."""
     near = np.flatnonzero(np.abs(knots.time - times[i]) < REACH * knots.period)
     if len(near) < 2:
         share = (times[i] - times[0]) / (times[-1] - times[0])
         return share * bracket.energy, bracket.energy / 2
-    tick, level = knots.time[near], knots.energy[near] - bracket.start_level
+    tick, level = knots.time[near], knots.energy[near] - bracket.start_level - lag.value * bracket.idle_power
     bins = _bins(tick[0] - knots.period, tick[-1], times, knots.period / BINS)
     busy = (bins.part > 0) & (bins.part < len(times))
     mean = np.where(busy, bracket.energy / (times[-1] - times[0]), bracket.idle_power)
     prior = _prior(bins, busy, mean)
     # The unknowns: power in each bin, true energy at the first edge, a shift of all steps (phase and lag).
-    seen = np.column_stack((_response(tick, bins.edges, lag), np.ones(len(tick)), np.zeros(len(tick))))
+    seen = np.column_stack((_response(tick, bins.edges, lag.value), np.ones(len(tick)), np.zeros(len(tick))))
     ends = [(t, e) for t, e in ((times[0], 0.0), (times[-1], bracket.energy)) if bins.edges[0] <= t <= bins.edges[-1]]
     pinned = np.array([_true_energy(t, bins) for t, _ in ends]).reshape(len(ends), len(mean) + 2)
     wanted = _true_energy(times[i], bins)
-    shift_sd = np.hypot(knots.time_sd, LAG_SD_S)
+    shift_sd = np.hypot(knots.time_sd, lag.sd)
     prior[-1, -1] += 1 / shift_sd**2
     power, weight = mean, np.ones(len(tick))
     for _ in range(ROUNDS):
-        felt = np.maximum(_felt_power(tick, bins.edges, power, lag), 0.0)
+        felt = np.maximum(_felt_power(tick, bins.edges, power, lag.value), 0.0)
         seen[:, -1] = felt
         noise = np.hypot(felt * JITTER_S, COUNTER_J)
         scaled = seen * (weight / noise**2)[:, None]
@@ -86,9 +88,7 @@ def _bins(first: float, last: float, times: Floats, width: float) -> _Bins:
     """Bins of about ``width`` from ``first`` to ``last`` that no boundary cuts; part 0 lies before the window."""
     inner = times[(times > first) & (times < last)]
     corners = np.concatenate(([first], inner, [last]))
-    pieces = [
-        np.linspace(a, b, max(2, round((b - a) / width)) + 1)[1:] for a, b in zip(corners, corners[1:], strict=False)
-    ]
+    pieces = [np.linspace(a, b, max(2, round((b - a) / width)) + 1)[1:] for a, b in pairwise(corners.tolist())]
     edges = np.concatenate(([first], *pieces))
     return _Bins(edges, np.searchsorted(times, (edges[1:] + edges[:-1]) / 2).astype(np.float64))
 
@@ -111,7 +111,10 @@ def _prior(bins: _Bins, busy: np.ndarray[tuple[int], np.dtype[np.bool_]], mean: 
 
 
 def _response(tick: Floats, edges: Floats, lag: float) -> Floats:
-    """What 1 W in each bin adds to the counter at each step, (ticks, bins) in J; before the first edge power is the first bin's."""
+    """What 1 W in each bin adds to the counter at each step, (ticks, bins) in J.
+
+    Before the first edge power is that of the first bin.
+    """
     until = np.minimum(edges[None, :], tick[:, None])
     faded = lag * np.exp(-(tick[:, None] - until) / lag) if lag > 0 else np.zeros_like(until)
     response = np.diff(until - faded, axis=1)

@@ -1,4 +1,4 @@
-"""What an estimator says: the energy of a trace and of its windows, each with a 95 % interval, and how far to trust it."""
+"""What an estimator says: energies, each with a 95 % interval, and how far to trust them."""
 
 from __future__ import annotations
 

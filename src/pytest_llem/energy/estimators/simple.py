@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_llem.energy.estimators.grid import Floats, Knots
+from pytest_llem.energy.estimators.grid import Floats
+from pytest_llem.energy.estimators.knots import Knots
 from pytest_llem.energy.trace import Samples
 
 POWER_STEP_S = 0.1  # s; instant power is renewed about this often (H200, driver 580), when the trace does not show it
@@ -44,7 +45,9 @@ def counter_interpolated(knots: Knots, times: Floats) -> Boundaries:
     # A load may begin or end right at the boundary, then all of the rise belongs to one side of it.
     outside = np.maximum(np.maximum(share, 1 - share), 0.0) * rise * UNIFORM
     phase = knots.time_sd * rise / width
-    return Boundaries(np.interp(times, knots.time, knots.energy), np.hypot(outside if knots.gridded else 0.0, phase))
+    return Boundaries(
+        np.interp(times, knots.time, knots.energy), np.hypot(outside if knots.rhythm != "continuous" else 0.0, phase)
+    )
 
 
 def power_integral(time: Floats, power: Floats, times: Floats) -> Boundaries:

@@ -1,0 +1,132 @@
+"""What a trace tells of its energy counter: which value it took when.
+
+A counter that changes at (nearly) every read, such as RAPL or CPU time, is known at its reads. One that steps, as
+NVML's does, is known at its steps: on a grid where the reads show one, else somewhere between two reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from pytest_llem.energy.estimators.grid import LATE_S, Floats, Grid, Ints, fit_grid
+from pytest_llem.energy.trace import Trace
+
+CONTINUOUS = 0.9  # above this share of changes among the reads a counter is finer than the reads
+IDLE_STEPS = 6  # on each side of a window; more would reach into another window's time
+
+
+@dataclass(frozen=True)
+class Knots:
+    """At ``time[i]`` (s) the counter took the value ``energy[i]`` (J).
+
+    ``rhythm`` says how the times are known: steps on a "grid", "irregular" steps (each seen between two reads), or a
+    "continuous" counter (the reads themselves). ``index[i]`` counts periods: whole numbers on a grid, with gaps where
+    no read fell between two steps. ``period`` (s) is the grid's or the typical one; ``time_sd`` and ``period_sd`` (s)
+    are their uncertainties. ``outliers`` are the times (s) of changes that do not fit the grid.
+    """
+
+    rhythm: Literal["grid", "irregular", "continuous"]
+    time: Floats
+    energy: Floats
+    index: Floats
+    period: float
+    period_sd: float
+    time_sd: float
+    outliers: Floats
+
+    @property
+    def slack(self) -> float:
+        """How far off (s) a knot's time may be as a whole; on a grid steps are known, and this is 0."""
+        return 0.0 if self.rhythm == "grid" else self.time_sd * float(np.sqrt(12.0))
+
+
+def find_knots(trace: Trace) -> Knots:
+    """The knots of a trace's counter reads (at least two, finite, ordered in time)."""
+    before, counter = trace.energy[:, 0], trace.energy[:, 2]
+    change = np.flatnonzero(np.diff(counter) != 0)
+    if len(change) >= CONTINUOUS * (len(before) - 1):
+        return read_knots(trace)
+    lo, hi = before[change], before[change + 1]
+    grid = fit_grid(lo, hi)
+    if grid is None:
+        return _between_reads(lo, hi, counter[change + 1])
+    # Few reads leave the period open by some percent; idle power, known from the other field, narrows it.
+    hint = _period_by_power(_on_grid(grid, before, counter, lo, hi), trace)
+    hinted = fit_grid(lo, hi, hint) if hint is not None else None
+    if hinted is not None and hinted.votes >= grid.votes:
+        grid = hinted
+    return _on_grid(grid, before, counter, lo, hi)
+
+
+def read_knots(trace: Trace) -> Knots:
+    """The reads themselves as knots, the counter taken as exact to one change of it."""
+    time, counter = trace.energy[:, 0], trace.energy[:, 2]
+    changed = time[np.concatenate(([True], np.diff(counter) != 0))]
+    period = float(np.median(np.diff(changed))) if len(changed) > 1 else float(time[-1] - time[0])
+    index = (time - time[0]) / period
+    return Knots("continuous", time, counter, index, period, 0.0, period / np.sqrt(12.0), np.empty(0))
+
+
+def idle_step(knots: Knots, *sides: Ints) -> float | None:
+    """The median idle step (J) among knots by number, each side apart; None where no side has two.
+
+    The median over all pairs, weighted by their distance (Theil and Sen's slope): the counter's sampling jitters, so
+    that one large step is followed by a small one, and the mean over several steps is far better than each.
+    """
+    slope, weight = [np.empty(0)], [np.empty(0)]
+    for side in sides:
+        first, second = np.triu_indices(len(side), 1)
+        distance = knots.index[side[second]] - knots.index[side[first]]
+        slope.append((knots.energy[side[second]] - knots.energy[side[first]]) / distance)
+        weight.append(distance)
+    slopes, weights = np.concatenate(slope), np.concatenate(weight)
+    if not len(slopes):
+        return None
+    order = np.argsort(slopes)
+    total = np.cumsum(weights[order])
+    return float(np.interp(total[-1] / 2, total - weights[order] / 2, slopes[order]))
+
+
+def _between_reads(lo: Floats, hi: Floats, level: Floats) -> Knots:
+    time = (lo + hi) / 2
+    period = float(np.median(np.diff(time))) if len(time) > 1 else 1.0
+    width = float(np.median(hi - lo)) if len(time) else 0.0
+    index = (time - time[0]) / period if len(time) else time
+    return Knots("irregular", time, level, index, period, 0.0, width / np.sqrt(12.0), np.empty(0))
+
+
+def _on_grid(grid: Grid, before: Floats, counter: Floats, lo: Floats, hi: Floats) -> Knots:
+    """The counter's value after each step of the grid that a read tells without doubt."""
+    late = min(LATE_S, grid.period / 8)
+    time_sd = float(np.hypot(grid.phase_sd, grid.period_sd * (hi[-1] - lo[0]) / grid.period / 4))
+    nearest = grid.origin + np.round(((lo + hi) / 2 - grid.origin) / grid.period) * grid.period
+    misfit = np.maximum(lo - late - nearest, nearest - hi - late)
+    outliers = hi[(misfit > 0) & (hi - lo < grid.period)]
+    # A read close to a step may belong to either side of it, so it says nothing.
+    place = (before - grid.origin) / grid.period
+    index = np.floor(place)
+    margin = min(late + time_sd, grid.period / 4) / grid.period
+    safe = np.flatnonzero((place - index > margin) & (place - index < 1 - margin / 2))
+    index, first = np.unique(index[safe], return_index=True)
+    level = counter[safe[first]]
+    # The counter grows at each step, so of equal levels only the one next to a seen change is one; a stall is a gap.
+    start = level == counter[0]
+    fresh = np.concatenate(([True], np.diff(level) != 0)) & ~start
+    fresh[np.flatnonzero(start)[-1:]] = True
+    index, level = index[fresh], level[fresh]
+    time = grid.origin + index * grid.period
+    return Knots("grid", time, level, index, grid.period, grid.period_sd, time_sd, outliers)
+
+
+def _period_by_power(knots: Knots, trace: Trace) -> float | None:
+    """The period (s) that makes idle steps of the counter agree with idle instant power."""
+    late = trace.t1 + 2 * knots.period
+    step = idle_step(knots, np.flatnonzero(knots.time <= trace.t0)[-IDLE_STEPS:], np.flatnonzero(knots.time >= late))
+    time, power = trace.power[:, 0], trace.power[:, 1]
+    quiet = power[((time <= trace.t0) | (time >= late)) & np.isfinite(power)]
+    if step is None or not len(quiet) or not np.median(quiet) > 0:
+        return None
+    return float(step / np.median(quiet))
