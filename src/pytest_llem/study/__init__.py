@@ -13,10 +13,11 @@ from pytest_llem.study.look import looks_like_study
 if TYPE_CHECKING:
     from pytest_llem.study.budget import Budget
     from pytest_llem.study.cell import Cell
+    from pytest_llem.study.cells import cell_from_config
     from pytest_llem.study.config import ExperimentConfig
     from pytest_llem.study.header import Execution
     from pytest_llem.study.identity import config_hash
-    from pytest_llem.study.load import cell_from_config, load_study, study_from_mapping
+    from pytest_llem.study.load import load_study, study_from_mapping
     from pytest_llem.study.metrics import METRICS
     from pytest_llem.study.overrides import Overrides
     from pytest_llem.study.runner import RunnerChoice
@@ -53,7 +54,7 @@ _MODULES = {
     "Overrides": "overrides",
     "RunnerChoice": "runner",
     "Study": "study",
-    "cell_from_config": "load",
+    "cell_from_config": "cells",
     "config_hash": "identity",
     "load_study": "load",
     "study_from_mapping": "load",

@@ -18,7 +18,7 @@ _COMPARISON = re.compile(r"\s*([\w.]+)\s*(<=|>=|==|=|<|>)\s*(.+?)\s*")
 class Budget(Strict):
     """``min <= metric <= max``; ``when`` selects cells by dotted path.
 
-    ``min`` and ``max`` are in the metric's SI unit. They may be written with a unit (``2 GiB``, ``0.5 mJ``, ``300 ms``).
+    ``min`` and ``max`` are in the metric's SI unit; they may be written with a unit (``2 GiB``, ``0.5 mJ``, ``3 s``).
     """
 
     metric: str

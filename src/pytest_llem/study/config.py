@@ -6,7 +6,6 @@ of a backend's fields are the library's own.
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
@@ -37,7 +36,7 @@ class ModelSpec(Strict):
 
 
 class DatasetSpec(Strict):
-    """Which prompts: ``synthetic`` (exactly ``input_tokens`` tokens each), ``aienergyscore``, or a JSONL or CSV file."""
+    """Which prompts: ``synthetic`` (``input_tokens`` tokens each), ``aienergyscore``, or a JSONL or CSV file."""
 
     source: Text = "synthetic"
     n: Positive = 8
@@ -50,7 +49,7 @@ class DatasetSpec(Strict):
     @field_validator("source")
     @classmethod
     def _known(cls, source: str) -> str:
-        if source in BUILT_IN_DATASETS or PurePath(source).suffix in DATASET_SUFFIXES:
+        if source in BUILT_IN_DATASETS or source.endswith(DATASET_SUFFIXES):
             return source
         hint = did_you_mean(
             source, BUILT_IN_DATASETS, otherwise="write synthetic, aienergyscore, FILE.jsonl or FILE.csv"
@@ -133,7 +132,5 @@ def _too_long(config: ExperimentConfig) -> list[str]:
     needed = config.dataset.input_tokens + config.max_output_tokens
     if limit is None or config.dataset.source != "synthetic" or needed <= limit:
         return []
-    return [
-        f"{config.dataset.input_tokens} input and {config.max_output_tokens} output tokens do not fit into "
-        f"vllm.engine.max_model_len ({limit})"
-    ]
+    tokens = f"{config.dataset.input_tokens} input and {config.max_output_tokens} output tokens"
+    return [f"{tokens} do not fit into vllm.engine.max_model_len ({limit})"]

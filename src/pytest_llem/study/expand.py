@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from pytest_llem.errors import Problem
 from pytest_llem.study.config import ExperimentConfig
 from pytest_llem.study.document import Document, Json
 from pytest_llem.study.effective import effective
@@ -17,7 +18,9 @@ from pytest_llem.study.paths import BUILT_IN_BACKENDS, owner, put
 from pytest_llem.study.problems import Problems
 from pytest_llem.study.study import LeftOut, Merged
 from pytest_llem.study.sweep import Point
-from pytest_llem.study.translate import combination_text, details, is_combination, sentences
+from pytest_llem.study.translate import MISSING, combination_text, details, is_combination, sentences
+
+_NO_MODEL = "no model is given"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Expansion:
     experiments: list[Experiment] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     merged: list[Merged] = field(default_factory=list)
-    notes: dict[str, None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def expand(
@@ -49,14 +52,16 @@ def expand(
 
     A point of the sweep that its model refuses is left out; an experiment that was asked for explicitly is a mistake.
     """
+    told_before = list(problems)
     raw_of = {backend: for_backend(base, backend) for backend in {point.backend for point in points}}
     swept_of = [swept_values(point.assignments) for point in points]
     names = Names(list(dict.fromkeys(path for swept in swept_of for path in swept)))
-    found = Expansion()
+    found, mistakes = Expansion(), Problems()
+    notes_found: dict[str, None] = {}
     kept: dict[str, tuple[Experiment, tuple[str, ...]]] = {}
     for point, swept in zip(points, swept_of, strict=True):
         label = names.label(point.backend, swept)
-        given = _build(point, raw_of[point.backend], seed, document, problems)
+        given = _build(point, raw_of[point.backend], seed, document, mistakes)
         if isinstance(given, str):
             found.left_out.append(LeftOut(label, given))
         elif given is not None:
@@ -69,7 +74,11 @@ def expand(
             else:
                 line = document.place(point.key).line or 0
                 kept[config_hash] = Experiment(label, given, config, config_hash, swept, line), notes
-            found.notes.update(dict.fromkeys(notes))
+            notes_found |= dict.fromkeys(notes)
+    # a value that was refused already is missing here, which is not another mistake
+    problems.extend(mistake for mistake in mistakes if not _follows(mistake, told_before))
+    told = {because for one in found.merged for because in one.because.split("; ")}
+    found.notes = [note for note in notes_found if note not in told]
     found.experiments = _with_unique_ids([experiment for experiment, _ in kept.values()], found)
     return found
 
@@ -92,10 +101,17 @@ def _build(
         return "; ".join(combination_text(one) for one in refusals)
     above = () if point.key == ("sweep",) else point.key
     for inner, message, hint in sentences(found, raw, ExperimentConfig):
-        if inner in (("model",), ("model", "id")) and message == "is missing":
-            message, hint = "no model is given", "write model: tiny, or the id of a model on the hub"
+        if inner in (("model",), ("model", "id")) and message == MISSING:
+            message, hint = _NO_MODEL, "write model: tiny, or the id of a model on the hub"
         problems.at(document, (*above, *inner), message, hint)
     return None
+
+
+def _follows(mistake: Problem, told_before: Sequence[Problem]) -> bool:
+    """Whether something is missing only because it was refused, or misspelt, elsewhere."""
+    if mistake.message == _NO_MODEL:
+        return any((one.key or "").startswith("model") or one.hint == "did you mean model?" for one in told_before)
+    return mistake.message == MISSING and bool(told_before)
 
 
 def _with_unique_ids(experiments: list[Experiment], found: Expansion) -> list[Experiment]:

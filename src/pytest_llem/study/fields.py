@@ -27,7 +27,7 @@ def check_value(document: Document, key: Key, path: Path, value: Json, problems:
     """Whether ``value`` can stand at ``path`` at all; if not, the mistake is added, at ``key`` of the document."""
     if owner(path) not in (None, *BUILT_IN_BACKENDS):
         return True  # a third party's section is judged by its own backend
-    found = _wrong(path, value) if isinstance(value, dict | list) else _wrong_scalar(path, type(value), value)
+    found = _wrong(path, value) if isinstance(value, dict | list) else _wrong_scalar(path, type(value).__name__, value)
     for inner, message, hint in found:
         problems.at(document, (*key, *inner[len(path) :]), message, hint)
     return not found
@@ -45,7 +45,7 @@ def check_base(document: Document, problems: Problems) -> dict[str, Json]:
 
 
 @lru_cache(maxsize=4096)
-def _wrong_scalar(path: Path, kind: type, value: Any) -> tuple[tuple[Key, str, str | None], ...]:
+def _wrong_scalar(path: Path, kind: str, value: Any) -> tuple[tuple[Key, str, str | None], ...]:
     """``kind`` keeps apart what Python holds equal: 1, 1.0 and true."""
     return _wrong(path, value)
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from pytest_llem.errors import LlemError
-from pytest_llem.study.budget import Budget
 from pytest_llem.study.config import BACKEND_ALIASES
 from pytest_llem.study.problems import shown
 from pytest_llem.study.runner import parse_runner
 from pytest_llem.study.strict import Strict
 
 GRAMMAR = 1
-MOST_BUDGETS = 200
 
 Seconds = Annotated[float, Field(ge=0)]
 Limit = Annotated[float, Field(gt=0)]
@@ -46,17 +44,19 @@ def _runner(text: str) -> str:
     return text
 
 
+RunnerText = Annotated[str, AfterValidator(_runner)]
+
+
 class Header(Strict):
-    """The keys beside the experiment's own, ``sweep`` and ``experiments``."""
+    """The keys beside the experiment's own, ``sweep``, ``experiments`` and ``budgets``."""
 
     llem: int = GRAMMAR
     name: str | None = None
     description: str = ""
     base: str | None = None
     execution: Execution = Execution()
-    runner: str | None = None
-    runners: dict[str, str] = Field(default_factory=dict)
-    budgets: Annotated[list[Budget], Field(max_length=MOST_BUDGETS)] = Field(default_factory=list)
+    runner: RunnerText | None = None
+    runners: dict[str, RunnerText] = Field(default_factory=dict)
 
     @field_validator("llem")
     @classmethod
@@ -72,15 +72,10 @@ class Header(Strict):
             raise ValueError(f"{shown(name)} cannot name a folder (write {safe_name(name)})")
         return name
 
-    @field_validator("runner")
-    @classmethod
-    def _runner(cls, text: str | None) -> str | None:
-        return None if text is None else _runner(text)
-
     @field_validator("runners")
     @classmethod
-    def _runners(cls, runners: dict[str, str]) -> dict[str, str]:
-        return {BACKEND_ALIASES.get(backend, backend): _runner(text) for backend, text in runners.items()}
+    def _without_alias(cls, runners: dict[str, str]) -> dict[str, str]:
+        return {BACKEND_ALIASES.get(backend, backend): text for backend, text in runners.items()}
 
 
 def safe_name(text: str) -> str:

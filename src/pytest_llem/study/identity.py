@@ -1,7 +1,7 @@
 """What makes two experiments the same: a hash of the configuration, and of a study.
 
-The hash is the first 16 hex digits of the SHA-256 of canonical JSON: keys sorted, no spaces, ASCII, floats as Python's
-``repr`` writes them (the shortest text that reads back). A field that has its default value is left out, so that a field
+The hash is the first 16 hex digits of the SHA-256 of canonical JSON: keys sorted, no spaces, ASCII, floats as the
+shortest text that reads back. A field that has its default value is left out, so that a field
 added later does not change the hash of a study written earlier; whoever changes a default changes ``HASH_VERSION``.
 Where things lie is no part of it: of a file or folder only its own name counts.
 """
@@ -18,6 +18,7 @@ from pytest_llem.study.effective import effective
 from pytest_llem.study.header import Execution
 
 HASH_VERSION = 1
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def config_hash(config: ExperimentConfig) -> str:
@@ -31,7 +32,7 @@ def hash_of_effective(config: ExperimentConfig) -> str:
     model_id, source = config.model.id, config.dataset.source
     if is_folder(model_id):
         told["model"]["id"] = PurePath(model_id).name
-    if PurePath(source).suffix in DATASET_SUFFIXES:
+    if source.endswith(DATASET_SUFFIXES):
         told["dataset"]["source"] = PurePath(source).name
     return _digest([HASH_VERSION, told])
 
@@ -51,5 +52,4 @@ def is_folder(model_id: str) -> bool:
 
 
 def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_CANONICAL.encode(value).encode()).hexdigest()[:16]

@@ -64,7 +64,7 @@ _QUANTITY = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*([
 
 
 def metric_named(name: str) -> Metric:
-    """The metric called ``name``, which may end in a statistic (``ttft_s.p95``). Raises ``LlemError`` naming the nearest."""
+    """The metric called ``name``, which may end in a statistic (``ttft_s.p95``). Raises ``LlemError``."""
     bare, _, statistic = name.partition(".")
     metric = METRICS.get(bare)
     if metric is None:

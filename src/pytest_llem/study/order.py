@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pytest_llem.study.header import Execution
 
@@ -15,8 +16,8 @@ def turns(count: int, execution: Execution, seed: str) -> list[Turn]:
     """Every experiment in every cycle, in the order to run.
 
     ``sequential`` finishes an experiment before the next begins (AAABBB); the others finish a cycle before the next
-    begins: ``interleaved`` as written (ABABAB), ``reversed`` every other cycle backwards (ABBAAB), ``shuffled`` each in an
-    order of its own. ``seed`` decides the shuffling, the same on every machine and in every version of Python.
+    begins: ``interleaved`` as written (ABABAB), ``reversed`` every other cycle backwards (ABBAAB), ``shuffled`` each in
+    an order of its own. ``seed`` decides the shuffling, the same on every machine and in every version of Python.
     """
     if execution.order == "sequential":
         return [(index, cycle) for index in range(count) for cycle in _cycles(execution)]
@@ -27,7 +28,7 @@ def gaps(order: Sequence[Turn], execution: Execution) -> list[float]:
     """Seconds to wait before each turn: ``cycle_gap_s`` before a later cycle begins, else ``experiment_gap_s``."""
     waits = [
         execution.cycle_gap_s if cycle > cycle_before else execution.experiment_gap_s
-        for (_, cycle_before), (_, cycle) in zip(order, order[1:], strict=False)
+        for (_, cycle_before), (_, cycle) in pairwise(order)
     ]
     return [0.0, *waits]
 

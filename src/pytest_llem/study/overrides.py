@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 class Overrides:
     """Values from outside the study file; ``None`` means not said.
 
-    Precedence, for what may be said twice: command line, environment, study file, ini, default. ``runner``, ``seed`` and
-    ``timeout_s`` come from the command line, the names that end in ``_ini`` from the ini file; ``budgets`` are added to
-    the study's own. ``environment`` is searched for ``LLEM_RUNNER`` and ``LLEM_RUNNER_<BACKEND>``.
+    Precedence, for what may be said twice: command line, environment, study file, ini, default. ``runner``, ``seed``
+    and ``timeout_s`` come from the command line, what has ``ini`` in its name from the ini file; ``budgets`` are added
+    to the study's own. ``environment`` is searched for ``LLEM_RUNNER`` and ``LLEM_RUNNER_<BACKEND>``.
     """
 
     runner: str | None = None

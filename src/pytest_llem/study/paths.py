@@ -24,7 +24,7 @@ SHORTHANDS: Mapping[Path, Path] = {("model",): ("model", "id"), ("dataset",): ("
 
 @dataclass(frozen=True)
 class Node:
-    """A field: its own fields, if it has any; ``open`` when its keys are not known here; ``many`` when it takes lists."""
+    """A field and its own fields; ``open`` when its keys are not known here, ``many`` when it takes lists."""
 
     fields: Mapping[str, Node]
     open: bool = False
@@ -89,13 +89,16 @@ def all_paths() -> tuple[str, ...]:
 
 def suggestion(text: str) -> str | None:
     """The path that was probably meant: the same field elsewhere, else the nearest spelling."""
-    last = text.rpartition(".")[2]
-    namesakes = [path for path in all_paths() if path.rpartition(".")[2] == last]
-    found = nearest(text, namesakes or all_paths()) or next(iter(namesakes), None)
-    if found is None:
-        endings = {path.rpartition(".")[2]: path for path in reversed(all_paths())}
-        near = nearest(last, endings)
-        found = endings[near] if near else None
+    above, _, last = ".".join(split(text)).rpartition(".")
+    by_ending: dict[str, list[str]] = {}
+    for path in all_paths():
+        by_ending.setdefault(path.rpartition(".")[2], []).append(path)
+    siblings = [path.rpartition(".")[2] for path in all_paths() if path.rpartition(".")[0] == above]
+    near = last if last in by_ending else nearest(last, siblings) or nearest(last, by_ending)
+    if near is None:
+        found = nearest(text, all_paths(), cutoff=0.8)
+    else:
+        found = nearest(text, by_ending[near], cutoff=0.0)
     return f"did you mean {found}?" if found else None
 
 

@@ -28,7 +28,11 @@ def all_points(document: Document, cycles: int, problems: Problems) -> list[Poin
     factors = read_sweep(document, problems)
     explicit = read_experiments(document, problems)
     gridded = default if factors or not explicit else ()
-    own = [Point(name, entry.assignments, entry.key) for entry in explicit for name in _backends_of(entry, default)]
+    own = [
+        Point(name, entry.assignments_for(name), entry.key)
+        for entry in explicit
+        for name in _backends_of(entry, default)
+    ]
     _check_sections(document, {*gridded, *(point.backend for point in own)}, problems)
     _check_owners(document, factors, explicit, default, problems)
     if not _few_enough(document, factors, gridded, len(own), cycles, problems):
@@ -58,9 +62,9 @@ def _check_owners(
     problems: Problems,
 ) -> None:
     for factor in factors:
-        foreign = factor.owners() - {None, *default}
+        foreign = {name for name in factor.owners() if name is not None and name not in default}
         if foreign and document.place(factor.key).file == document.file:
-            names = listed(sorted(str(name) for name in foreign), "and")
+            names = listed(sorted(foreign), "and")
             problems.at(document, factor.key, f"no point of this sweep uses the backend {names}", _uses(set(default)))
     for entry in explicit:
         foreign = entry.owners() - set(entry.backends or default)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
 from pytest_llem.errors import Problem, StudyError
@@ -21,6 +21,9 @@ class Problems:
 
     def __bool__(self) -> bool:
         return bool(self._found)
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._found)
 
     @property
     def full(self) -> bool:
@@ -50,9 +53,9 @@ class Problems:
             self.stop()
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
     """The known word most like ``word``, or ``None`` when none is like it."""
-    matches = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(word[:100], list(known), n=1, cutoff=cutoff)
     return matches[0] if matches else None
 
 

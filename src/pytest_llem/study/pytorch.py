@@ -40,11 +40,6 @@ class Quantization(Strict):
     llm_int8_enable_fp32_cpu_offload: bool | None = None
     llm_int8_has_fp16_weight: bool | None = None
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        rules.check_quantization(self)
-        return self
-
 
 class PytorchConfig(Strict):
     """Fields of the PyTorch backend."""

@@ -14,21 +14,14 @@ _SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cut
 _BEAMS = ("early_stopping", "length_penalty")
 
 
-def check_quantization(quantization: Quantization) -> None:
-    """Raise ValueError with everything in ``quantization`` that cannot work together."""
-    problems = []
-    if quantization.load_in_4bit and quantization.load_in_8bit:
-        problems.append("load_in_4bit and load_in_8bit exclude each other")
-    for prefix, needed in (("bnb_4bit_", "load_in_4bit"), ("llm_int8_", "load_in_8bit")):
-        given = [name for name, value in quantization if name.startswith(prefix) and value is not None]
-        if given and not getattr(quantization, needed):
-            problems.append(f"{', '.join(given)} needs {needed}: true")
-    _refuse(problems)
-
-
 def check(config: PytorchConfig) -> None:
     """Raise ValueError with everything in ``config`` that cannot work together."""
-    problems = [*_cache_problems(config), *_beam_problems(config), *_assistant_problems(config)]
+    problems = [
+        *_quantization_problems(config.quantization),
+        *_cache_problems(config),
+        *_beam_problems(config),
+        *_assistant_problems(config),
+    ]
     if config.do_sample and config.temperature == 0:
         problems.append("temperature must be above 0 with do_sample: true; greedy decoding is do_sample: false")
     _refuse(problems)
@@ -44,6 +37,19 @@ def dormant(config: PytorchConfig) -> dict[str, str]:
     if config.ignore_eos:
         off["min_new_tokens"] = "with ignore_eos: true"
     return {name: reason for name, reason in off.items() if getattr(config, name) is not None}
+
+
+def _quantization_problems(quantization: Quantization | None) -> list[str]:
+    if quantization is None:
+        return []
+    problems = []
+    if quantization.load_in_4bit and quantization.load_in_8bit:
+        problems.append("load_in_4bit and load_in_8bit exclude each other")
+    for prefix, needed in (("bnb_4bit_", "load_in_4bit"), ("llm_int8_", "load_in_8bit")):
+        given = [name for name, value in quantization if name.startswith(prefix) and value is not None]
+        if given and not getattr(quantization, needed):
+            problems.append(f"{', '.join(given)} needs {needed}: true")
+    return [f"quantization: {problem}" for problem in problems]
 
 
 def _cache_problems(config: PytorchConfig) -> list[str]:

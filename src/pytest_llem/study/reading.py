@@ -1,7 +1,7 @@
 """Reading YAML text into a ``Document``: strict, bounded, with the line of every key.
 
-Scalars are those of YAML 1.2's core schema, so that ``yes``, ``1_000``, ``12:30`` and ``2026-01-01`` stay the text they look
-like instead of turning into something else. Anchors and aliases work; what they expand to is limited.
+Scalars are those of YAML 1.2's core schema, so that ``yes``, ``1_000``, ``12:30`` and ``2026-01-01`` stay the text that
+they look like. Anchors and aliases work; what they expand to is limited.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from pytest_llem.study.document import Document, Json, Key, Place
+from pytest_llem.study.document import Document, Json, Key, Place, dotted
 from pytest_llem.study.look import LARGEST_BYTES
 from pytest_llem.study.problems import Problems
 
@@ -24,7 +24,7 @@ _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -73,7 +73,7 @@ def parse(text: str, file: str) -> Document:
         problems.add(Place(file, error.line), None, str(error))
         problems.stop()
     except yaml.YAMLError as error:
-        problems.add(Place(file, _error_line(error, text)), None, *_explained(error))
+        problems.add(Place(file, _error_line(error, text)), None, *_explained(error, text))
         problems.stop()
     if data is None:
         problems.add(Place(file, 1), None, "the file is empty; a study is a mapping that starts with llem: 1")
@@ -116,16 +116,17 @@ class _Builder:
             raise _TooMuchError(f"the file is nested deeper than {DEEPEST} levels", _line(event))
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # what else a value can begin with
         before = self._nodes
         self._count(1, event)
         self._check_tag(event, key)
         value: Json
-        if isinstance(event, yaml.MappingStartEvent):
-            value = self._mapping(events, key)
-        elif isinstance(event, yaml.SequenceStartEvent):
-            value = self._sequence(events, key)
-        else:
+        if isinstance(event, yaml.ScalarEvent):
             value = self._scalar(event, key)
+        elif isinstance(event, yaml.MappingStartEvent):
+            value = self._mapping(events, key)
+        else:
+            value = self._sequence(events, key)
         if event.anchor is not None:
             self._anchors[event.anchor] = (value, self._nodes - before)
         return value
@@ -136,16 +137,17 @@ class _Builder:
             if isinstance(event, yaml.MappingEndEvent):
                 break
             place = Place(self._file, _line(event))
-            name = event.value if isinstance(event, yaml.ScalarEvent) else None
-            if name is None:
+            name, plain = "?", False
+            if isinstance(event, yaml.ScalarEvent):
+                name, plain = event.value, event.implicit[0]
+            else:
                 self._problems.add(place, None, "a key must be plain text, not a list, a mapping or an alias")
                 self._value(event, events, (*key, "?"))
-                name = "?"
             below = (*key, name)
             if name in found:
                 first = self.places[below].line
-                self._problems.add(place, name[:100], f"this key is given twice; the first time on line {first}")
-            elif name == "<<" and event.implicit[0]:
+                self._problems.add(place, dotted(below), f"this key is given twice; the first time on line {first}")
+            elif name == "<<" and plain:
                 self._problems.add(place, "<<", "merge keys are not part of a study file", "use base: FILE instead")
             self.places[below] = place
             found[name] = self._value(next(events), events, below)
@@ -181,8 +183,8 @@ class _Builder:
         return text
 
     def _alias(self, event: yaml.AliasEvent) -> Json:
-        if event.anchor not in self._anchors:
-            raise _TooMuchError(f"the alias *{event.anchor[:40]} has no anchor before it", _line(event))
+        if event.anchor is None or event.anchor not in self._anchors:
+            raise _TooMuchError(f"the alias *{str(event.anchor)[:40]} has no anchor before it", _line(event))
         value, nodes = self._anchors[event.anchor]
         self._count(nodes, event)
         return value
@@ -192,16 +194,16 @@ class _Builder:
         if self._nodes > MOST_NODES:
             raise _TooMuchError(f"the file expands to more than {MOST_NODES} values", _line(event))
 
-    def _check_tag(self, event: yaml.Event, key: Key) -> None:
-        if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
+    def _check_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, key: Key) -> None:
+        if event.tag is not None and event.tag not in ("!", "tag:yaml.org,2002:str"):
             self._refuse(event, key, f"the YAML tag {event.tag[:60]} is not allowed", "write the value without a tag")
 
     def _refuse(self, event: yaml.Event, key: Key, message: str, hint: str | None = None) -> None:
-        name = ".".join(str(part) for part in key)[:100] or None
-        self._problems.add(Place(self._file, _line(event)), name, message, hint)
+        self._problems.add(Place(self._file, _line(event)), dotted(key) or None, message, hint)
 
 
 def _line(event: yaml.Event) -> int:
+    assert event.start_mark is not None  # the parser sets it for every event
     return int(event.start_mark.line) + 1
 
 
@@ -213,8 +215,12 @@ def _error_line(error: yaml.YAMLError, text: str) -> int | None:
     return None if position is None else text.count("\n", 0, position) + 1
 
 
-def _explained(error: yaml.YAMLError) -> tuple[str, str | None]:
+def _explained(error: yaml.YAMLError, text: str) -> tuple[str, str | None]:
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed")
-    if "'\\t'" in problem or "tab" in problem:
-        return "not valid YAML: a tab stands where YAML wants spaces", "indent with spaces"
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None and "cannot start any token" in problem:
+        character = text.splitlines()[mark.line][mark.column : mark.column + 1]
+        if character == "\t":
+            return "not valid YAML: a tab stands where YAML wants spaces", "indent with spaces"
+        return f"not valid YAML: a value cannot start with {character!r}", "put the value in quotes"
     return f"not valid YAML: {problem[:200]}", None

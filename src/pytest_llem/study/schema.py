@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pytest_llem.study.budget import Budget
 from pytest_llem.study.config import BACKEND_ALIASES, ExperimentConfig
 from pytest_llem.study.header import GRAMMAR, Header
 from pytest_llem.study.metrics import METRICS, STATISTICS
@@ -16,7 +17,8 @@ def study_json_schema() -> Schema:
     """JSON Schema, draft 2020-12, of grammar version 1. What needs more than one key to judge is left to the loader."""
     header = Header.model_json_schema()
     experiment = ExperimentConfig.model_json_schema()
-    definitions: Schema = header.pop("$defs", {}) | experiment.pop("$defs", {})
+    budget = Budget.model_json_schema()
+    definitions: Schema = header.pop("$defs", {}) | experiment.pop("$defs", {}) | {"Budget": budget}
     properties: Schema = {**header["properties"], **experiment["properties"]}
     del properties["options"]
     properties["llem"] = {"const": GRAMMAR, "description": "Version of the grammar."}
@@ -28,7 +30,8 @@ def study_json_schema() -> Schema:
     properties |= {name: {"type": "object"} for name in sorted(third_party_backends())}
     properties["sweep"] = _sweep()
     properties["experiments"] = {"type": "array", "items": {"type": "object"}}
-    _allow_units(definitions["Budget"]["properties"])
+    properties["budgets"] = {"type": "array", "items": {"$ref": "#/$defs/Budget"}}
+    _allow_units(budget["properties"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "pytest-llem study",

@@ -49,7 +49,7 @@ class Study:
 
     def notices(self) -> list[str]:
         """What a user should know before it runs, a line for each kind of thing that was left out or merged."""
-        lines = list(self.notes)
+        lines = [f"{self.name}: {note}" for note in self.notes]
         for reason, count in Counter(one.reason for one in self.left_out).items():
             example = next(one.where for one in self.left_out if one.reason == reason)
             others = f" and {count - 1} more" if count > 1 else ""

@@ -57,6 +57,10 @@ class Explicit:
     backends: tuple[str, ...]
     assignments: Choice
 
+    def assignments_for(self, backend: str) -> Choice:
+        """What is set for ``backend``, without what belongs to another."""
+        return tuple((path, value) for path, value in self.assignments if owner(path) in (None, backend))
+
     def owners(self) -> set[str]:
         return {own for path, _ in self.assignments if (own := owner(path)) is not None}
 
@@ -198,7 +202,7 @@ def _explicit(document: Document, key: Key, entry: Json, problems: Problems) -> 
         problems.at(document, key, f"expected a mapping, got {shown(entry)}")
         return Explicit(key, (), ())
     rest = {name: value for name, value in entry.items() if name != "backend"}
-    backends = ()
+    backends: tuple[str, ...] = ()
     if "backend" in entry:
         backends = read_backends(document, (*key, "backend"), entry["backend"], problems)
     leaves = _leaves(document, key, rest, problems)

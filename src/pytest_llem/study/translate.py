@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from pytest_llem.study.document import Json, Key
 from pytest_llem.study.problems import did_you_mean, listed, shown
 
+MISSING = "is missing"
 _PLAIN = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -81,7 +82,7 @@ def _sentence(key: Key, group: Sequence[ErrorDetails], model: type[BaseModel]) -
     if first["type"] == "extra_forbidden":
         return "unknown key", did_you_mean(str(key[-1]), _siblings(model, first["loc"]))
     if first["type"] == "missing":
-        return "is missing", None
+        return MISSING, None
     if first["type"] == "value_error":
         return str(context["error"]), None
     expected = list(dict.fromkeys(part for detail in group for part in _expected(detail)))

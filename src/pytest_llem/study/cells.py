@@ -1,0 +1,85 @@
+"""Making cells: experiments with their cycles, order, budgets, runners and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_llem.study.budget import Budget
+from pytest_llem.study.cell import Cell
+from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.study.effective import effective
+from pytest_llem.study.expand import Experiment
+from pytest_llem.study.files import located
+from pytest_llem.study.header import Execution, Header, safe_name
+from pytest_llem.study.identity import hash_of_effective
+from pytest_llem.study.order import gaps, turns
+from pytest_llem.study.overrides import Overrides
+from pytest_llem.study.runner import RunnerChoice, choose_runner
+
+
+def cell_from_config(
+    config: ExperimentConfig,
+    study: str,
+    id: str,  # noqa: A002  the name of Cell's field
+    *,
+    budgets: Sequence[Budget] = (),
+    runner: RunnerChoice | None = None,
+    timeout_s: float = 600.0,
+    overrides: Overrides | None = None,
+) -> Cell:
+    """A cell for one experiment that no study file describes. Raises ``LlemError`` for an unreadable override."""
+    overrides = overrides or Overrides()
+    if overrides.seed is not None:
+        config = config.model_copy(update={"seed": overrides.seed})
+    config, _ = effective(config)
+    return Cell(
+        study=study,
+        id=safe_name(id),
+        config=config,
+        config_hash=hash_of_effective(config),
+        cycle=1,
+        swept={},
+        budgets=(*budgets, *(Budget.from_text(text) for text in overrides.budgets)),
+        runner=runner or choose_runner(config.backend, None, {}, overrides),
+        timeout_s=timeout_s if overrides.timeout_s is None else overrides.timeout_s,
+    )
+
+
+def make_cells(
+    study: str,
+    experiments: Sequence[tuple[Experiment, tuple[Budget, ...]]],
+    execution: Execution,
+    seed: str,
+    runners: dict[str, RunnerChoice],
+    folder: Path,
+) -> tuple[Cell, ...]:
+    """Every cycle of every experiment in the order to run; ``runners`` by backend, ``folder`` is the study's."""
+    single = [
+        Cell(
+            study=study,
+            id=one.id,
+            config=located(one.config, folder),
+            config_hash=one.config_hash,
+            cycle=1,
+            swept=one.swept,
+            budgets=budgets,
+            runner=runners[one.config.backend],
+            timeout_s=execution.timeout_s,
+            line=one.line,
+        )
+        for one, budgets in experiments
+    ]
+    order = turns(len(single), execution, seed)
+    suffixes = [f"-c{cycle}" if execution.cycles > 1 else "" for cycle in range(execution.cycles + 1)]
+    return tuple(
+        replace(single[index], id=single[index].id + suffixes[cycle], cycle=cycle, gap_before_s=gap)
+        for (index, cycle), gap in zip(order, gaps(order, execution), strict=True)
+    )
+
+
+def runners_of(experiments: Sequence[Experiment], header: Header, overrides: Overrides) -> dict[str, RunnerChoice]:
+    """The runner of each backend that an experiment uses."""
+    backends = {one.config.backend for one in experiments}
+    return {name: choose_runner(name, header.runner, header.runners, overrides) for name in backends}
