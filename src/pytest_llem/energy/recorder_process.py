@@ -210,8 +210,8 @@ def main() -> int:
     with FileIO(arguments.file, "w") as file:
         try:
             meter = make_meter(arguments.meter)
-            file.write(record_format.encode_header(Header(MeterInfo.of(meter), devices, os.getpid())))
             sampler = meter.open(devices, arguments.pid)
+            file.write(record_format.encode_header(Header(MeterInfo.of(meter), devices, os.getpid())))
         except LlemError as error:
             answer(host, "error", message=error.message, hint=error.hint)
             return 1

@@ -112,12 +112,11 @@ def counter_steps(energy: Samples) -> Samples:
 
 def _power_of_steps(steps: Samples) -> tuple[float, float, float] | None:
     earliest, latest, value = steps[:, 0], steps[:, 1], steps[:, 2]
-    rise_j = value[-1] - value[0]
     middle = (earliest + latest) / 2
     span_s = middle[-1] - middle[0]
-    if not (span_s > 0 and rise_j >= 0):
-        return None
-    mean = rise_j / span_s
+    if span_s <= 0 or np.any(np.diff(value) < 0):
+        return None  # a counter that was reset says nothing
+    mean = (value[-1] - value[0]) / span_s
     each = np.diff(value) / np.diff(middle)
     spread = 1.96 * float(np.std(each, ddof=1)) / len(each) ** 0.5
     timing = mean * ((latest[0] - earliest[0]) + (latest[-1] - earliest[-1])) / 2 / span_s

@@ -1,0 +1,164 @@
+"""Recordings read back from files: cut to windows, asked for idle power, damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pytest_llem.energy import record_format
+from pytest_llem.energy.meter import CounterRead, Device, MeterInfo, PowerRead
+from pytest_llem.energy.record_format import Header, RecorderCost
+from pytest_llem.energy.recording import Recording, counter_steps, read_recording
+from pytest_llem.energy.trace import Mark
+from pytest_llem.errors import MeterError
+
+METER = MeterInfo("nvml", "nvml_counter", "device", True, 0.3, "bracketed")
+GPU = Device("GPU-a", "NVIDIA H200", 0, 700.0, "580.159", {"a": "b"})
+OTHER = Device("GPU-b", "NVIDIA H200", 1)
+
+
+def stepping(seconds: float, watts: float, reads: np.ndarray) -> list[CounterRead]:
+    """A counter with 100 ms steps at a steady power."""
+    return [CounterRead(t, t + 0.003, float(np.floor(t / 0.1) * 0.1 * watts)) for t in reads if t <= seconds]
+
+
+def write(path: Path, energy: list[CounterRead], power: list[PowerRead], *extra: bytes) -> Path:
+    lines = [record_format.encode_header(Header(METER, (GPU, OTHER), 1))]
+    lines += [record_format.encode_counter(0, read) for read in energy]
+    lines += [record_format.encode_power(0, read, full=read.temperature_c is not None) for read in power]
+    path.write_bytes(b"".join([*lines, *extra]))
+    return path
+
+
+@pytest.fixture
+def jittered() -> np.ndarray:
+    return np.cumsum(np.random.default_rng(7).uniform(0.005, 0.02, 400))
+
+
+@pytest.fixture
+def recording(tmp_path: Path, jittered: np.ndarray) -> Recording:
+    power = [
+        PowerRead(t, 100.0 + i % 2, None, 40.0, 5 * i, 0.5, 1e9, 2e9, 4) for i, t in enumerate((0.1, 0.2, 0.3, 0.4))
+    ]
+    cost = record_format.encode_cost(RecorderCost(0.1, 2.0, 0.0, 0.0, 3, 0.009, 4, 0.001))
+    path = write(tmp_path / "samples.jsonl", stepping(4, 250, jittered), power, cost, record_format.encode_end(5.0))
+    return read_recording(path)
+
+
+def test_all_comes_back(recording: Recording, jittered: np.ndarray) -> None:
+    assert recording.meter == METER
+    assert recording.devices == (GPU, OTHER)
+    assert recording.energy["GPU-a"][:, 0] == pytest.approx(jittered[jittered <= 4])
+    assert recording.energy["GPU-b"].shape == recording.power["GPU-b"].shape == (0, 3)
+    assert recording.rows["GPU-a"][1] == PowerRead(0.2, 101.0, None, 40.0, 5, 0.5, 1e9, 2e9, 4)
+    assert np.isnan(recording.power["GPU-a"][:, 2]).all()
+    assert recording.cost.cpu_share == pytest.approx(0.05)
+    assert recording.cost.mean_counter_read_s == pytest.approx(0.003)
+    assert recording.ended
+    assert recording.peak_memory_bytes("GPU-a", 0.15, 0.35) == 10
+    assert recording.peak_memory_bytes("GPU-b", 0, 9) is None
+
+
+def test_a_window_comes_with_its_margins_and_no_more(recording: Recording) -> None:
+    trace = recording.trace("GPU-a", "repeat-1", 1.0, 2.0, [Mark("decode", 10, 2.0)])
+    assert trace.energy[0, 0] >= 0.7
+    assert trace.energy[0, 0] < 0.75
+    assert 2.25 < trace.energy[-1, 1] <= 2.3
+    assert (trace.device, trace.driver, trace.marks[0].units) == ("NVIDIA H200", "580.159", 10)
+    assert trace.extra == {"uuid": "GPU-a", "meter": "nvml", "source": "nvml_counter", "a": "b"}
+    assert len(recording.trace("GPU-a", "x", 1.0, 2.0, [], 0.0).energy) < len(trace.energy)
+    with pytest.raises(MeterError, match="GPU-z was not recorded"):
+        recording.trace("GPU-z", "x", 1.0, 2.0, [])
+
+
+def test_idle_power_from_steps_holds_the_truth(recording: Recording) -> None:
+    power = recording.mean_power("GPU-a", 0.5, 1.5)
+    assert power is not None
+    value, low, high = power
+    assert value == pytest.approx(250, rel=0.02)
+    assert low <= 250 <= high
+    assert high - low < 40
+
+
+def test_seldom_reads_widen_the_interval_but_keep_the_truth(tmp_path: Path) -> None:
+    seldom = np.cumsum(np.random.default_rng(3).uniform(0.5, 0.6, 10))
+    recording = read_recording(write(tmp_path / "s.jsonl", stepping(6, 250, seldom), []))
+    power = recording.mean_power("GPU-a", 0, 6)
+    assert power is not None
+    assert power[1] <= 250 <= power[2]
+
+
+def test_idle_power_from_samples_where_there_is_no_counter(tmp_path: Path) -> None:
+    reads = [PowerRead(t / 10, 80.0 + (t % 3), 500.0) for t in range(30)]
+    recording = read_recording(write(tmp_path / "s.jsonl", [], reads))
+    power = recording.mean_power("GPU-a", 0, 3)
+    assert power is not None
+    assert power[0] == pytest.approx(81.0)
+    assert power[1] < 81 < power[2]
+    assert recording.mean_power("GPU-a", 0, 0.15) is None
+    assert recording.mean_power("GPU-b", 0, 3) is None
+
+
+def test_the_average_stands_in_for_a_missing_instant_power(tmp_path: Path) -> None:
+    reads = [PowerRead(t / 10, None, 90.0) for t in range(10)]
+    recording = read_recording(write(tmp_path / "s.jsonl", [], reads))
+    assert recording.mean_power("GPU-a", 0, 3) == (90.0, 90.0, 90.0)
+
+
+def test_a_counter_that_stands_still_has_no_steps(tmp_path: Path, jittered: np.ndarray) -> None:
+    recording = read_recording(write(tmp_path / "s.jsonl", stepping(4, 0, jittered), []))
+    assert len(counter_steps(recording.energy["GPU-a"])) == 0
+    assert recording.mean_power("GPU-a", 0, 4) is None
+
+
+def test_a_counter_that_went_backwards_has_no_idle_power(tmp_path: Path, jittered: np.ndarray) -> None:
+    reads = stepping(4, 100, jittered)
+    reset = [r if r.before < 2 else CounterRead(r.before, r.after, r.energy_j - 20) for r in reads]
+    recording = read_recording(write(tmp_path / "s.jsonl", reset, []))
+    assert recording.mean_power("GPU-a", 1.5, 2.5) is None
+
+
+def test_a_torn_last_line_is_dropped(tmp_path: Path, jittered: np.ndarray) -> None:
+    path = write(tmp_path / "s.jsonl", stepping(4, 100, jittered), [])
+    whole = read_recording(path)
+    for cut in (1, 5, 30):
+        path.write_bytes(path.read_bytes()[:-cut])
+        torn = read_recording(path)
+        assert len(whole.energy["GPU-a"]) - 3 <= len(torn.energy["GPU-a"]) < len(whole.energy["GPU-a"])
+        assert not torn.ended
+
+
+def test_a_lost_device_is_known_by_its_uuid(tmp_path: Path) -> None:
+    extra = (record_format.encode_lost(1, 3.5, "GPU is lost"), record_format.encode_lost(0, 4.0, "so is this"))
+    lost = read_recording(write(tmp_path / "s.jsonl", [], [], *extra)).lost
+    assert lost is not None
+    assert (lost.device, lost.time, lost.message) == ("GPU-b", 3.5, "GPU is lost")
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (b"garbage\n", 2),
+        (b'["z", 0]\n', 2),
+        (b'["e", 0, 1.0]\n', 2),
+        (b'["e","0",1,2,3]\n', 2),
+        (b"{}\n", 2),
+        (b"\n", 2),
+    ],
+)
+def test_damage_in_the_middle_is_an_error_with_its_line(tmp_path: Path, damage: bytes, line: int) -> None:
+    path = write(tmp_path / "s.jsonl", [], [], damage, record_format.encode_end(1.0))
+    with pytest.raises(MeterError, match=rf"s\.jsonl:{line}: damaged"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"[]\n", b'{"format": 99}\n', b"\xff\xfe\n"])
+def test_a_file_without_a_header_is_an_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(MeterError, match="damaged"):
+        read_recording(path)
+    with pytest.raises(MeterError):
+        read_recording(tmp_path / "none.jsonl")
