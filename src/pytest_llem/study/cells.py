@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pytest_llem.study.budget import Budget
@@ -56,27 +55,27 @@ def make_cells(
     folder: Path,
 ) -> tuple[Cell, ...]:
     """Every cycle of every experiment in the order to run; ``runners`` by backend, ``folder`` is the study's."""
-    single = [
-        Cell(
-            study=study,
-            id=one.id,
-            config=located(one.config, folder),
-            config_hash=one.config_hash,
-            cycle=1,
-            swept=one.swept,
-            budgets=budgets,
-            runner=runners[one.config.backend],
-            timeout_s=execution.timeout_s,
-            line=one.line,
+    configs = [located(one.config, folder) for one, _ in experiments]
+    order = turns(len(experiments), execution, seed)
+    cells = []
+    for (index, cycle), gap in zip(order, gaps(order, execution), strict=True):
+        one, budgets = experiments[index]
+        cells.append(
+            Cell(
+                study=study,
+                id=f"{one.id}-c{cycle}" if execution.cycles > 1 else one.id,
+                config=configs[index],
+                config_hash=one.config_hash,
+                cycle=cycle,
+                swept=one.swept,
+                budgets=budgets,
+                runner=runners[one.config.backend],
+                timeout_s=execution.timeout_s,
+                gap_before_s=gap,
+                line=one.line,
+            )
         )
-        for one, budgets in experiments
-    ]
-    order = turns(len(single), execution, seed)
-    suffixes = [f"-c{cycle}" if execution.cycles > 1 else "" for cycle in range(execution.cycles + 1)]
-    return tuple(
-        replace(single[index], id=single[index].id + suffixes[cycle], cycle=cycle, gap_before_s=gap)
-        for (index, cycle), gap in zip(order, gaps(order, execution), strict=True)
-    )
+    return tuple(cells)
 
 
 def runners_of(experiments: Sequence[Experiment], header: Header, overrides: Overrides) -> dict[str, RunnerChoice]:

@@ -42,7 +42,9 @@ def effective(config: ExperimentConfig) -> tuple[ExperimentConfig, tuple[str, ..
 
 def _changed(before: BaseModel, after: BaseModel, above: str = "") -> list[str]:
     """Paths of the fields in which two objects of one model differ."""
-    paths = []
+    paths: list[str] = []
+    if before == after:
+        return paths
     for name, old in before:
         new = getattr(after, name)
         if isinstance(old, BaseModel) and isinstance(new, BaseModel):

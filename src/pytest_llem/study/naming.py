@@ -7,11 +7,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from pathlib import PurePath
 
 from pytest_llem.study.document import Json
-from pytest_llem.study.paths import Path
+from pytest_llem.study.paths import BUILT_IN_BACKENDS, Path
 
 LONGEST = 90  # and "-c1000" after it
 _SHORT = {
@@ -70,14 +69,10 @@ class Names:
     def __init__(self, paths: Sequence[str]) -> None:
         self._name = {path: _short(path) for path in paths}
         for longer in (_last, lambda path: path.replace(".", "_")):
-            clashing = {
-                path
-                for one, other in combinations(self._name, 2)
-                if self._name[one] == self._name[other] and not _belong_to_different_backends(one, other)
-                for path in (one, other)
-                if path not in _VALUE_ALONE
-            }
-            self._name |= {path: longer(path) for path in clashing}
+            by_name: dict[str, list[str]] = {}
+            for path, name in self._name.items():
+                by_name.setdefault(name, []).append(path)
+            self._name |= {path: longer(path) for alike in by_name.values() if _clash(alike) for path in alike}
 
     def label(self, backend: str, swept: Mapping[str, str | int | float | bool | None]) -> str:
         """``pytorch-bs16-out128``; not unique yet."""
@@ -136,9 +131,10 @@ def _tail(value: str) -> str:
     return name.removesuffix(".jsonl").removesuffix(".csv")
 
 
-def _belong_to_different_backends(one: str, other: str) -> bool:
-    first, second = one.partition(".")[0], other.partition(".")[0]
-    return first != second and {first, second} <= {"pytorch", "vllm"}
+def _clash(paths: Sequence[str]) -> bool:
+    """Whether two of the paths can stand in one id; those of different backends cannot."""
+    sections = Counter(path.partition(".")[0] for path in paths)
+    return len(paths) > 1 and (max(sections.values()) > 1 or not sections.keys() <= set(BUILT_IN_BACKENDS))
 
 
 def _safe(part: str) -> str:

@@ -8,6 +8,7 @@ from pytest_llem.study.document import Document
 from pytest_llem.study.paths import BUILT_IN_BACKENDS, is_backend
 from pytest_llem.study.problems import Problems, listed
 from pytest_llem.study.sweep import (
+    MOST_POINTS,
     Explicit,
     Factor,
     Point,
@@ -18,7 +19,6 @@ from pytest_llem.study.sweep import (
     read_sweep,
 )
 
-MOST_POINTS = 20_000
 MOST_FACTORS = 100
 
 

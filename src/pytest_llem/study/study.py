@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pytest_llem.study.budget import Budget
 from pytest_llem.study.cell import Cell
 from pytest_llem.study.header import Execution
+
+MOST_NOTICES = 20
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,20 @@ class Study:
     def notices(self) -> list[str]:
         """What a user should know before it runs, a line for each kind of thing that was left out or merged."""
         lines = [f"{self.name}: {note}" for note in self.notes]
-        for reason, count in Counter(one.reason for one in self.left_out).items():
-            example = next(one.where for one in self.left_out if one.reason == reason)
+        for out, count in _by_kind(self.left_out, lambda one: one.reason):
             others = f" and {count - 1} more" if count > 1 else ""
-            lines.append(f"{self.name}: left out {example}{others}: {reason}")
-        for because, count in Counter(one.because for one in self.merged).items():
-            first = next(one for one in self.merged if one.because == because)
+            lines.append(f"{self.name}: left out {out.where}{others}: {out.reason}")
+        for same, count in _by_kind(self.merged, lambda one: one.because):
             others = f" ({count} such points)" if count > 1 else ""
-            lines.append(f"{self.name}: {first.dropped} is the same experiment as {first.kept}{others}: {because}")
-        return lines
+            lines.append(f"{self.name}: {same.dropped} is the same experiment as {same.kept}{others}: {same.because}")
+        hidden = len(lines) - MOST_NOTICES
+        return lines if hidden <= 0 else [*lines[:MOST_NOTICES], f"{self.name}: and {hidden} more notices like these"]
+
+
+def _by_kind(items: Sequence[Item], kind: Callable[[Item], str]) -> list[tuple[Item, int]]:
+    """The first of each kind, and how many there are of it."""
+    first: dict[str, Item] = {}
+    for item in items:
+        first.setdefault(kind(item), item)
+    count = Counter(map(kind, items))
+    return [(item, count[name]) for name, item in first.items()]

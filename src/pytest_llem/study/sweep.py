@@ -13,6 +13,8 @@ from pytest_llem.study.fields import check_value
 from pytest_llem.study.paths import Path, flat, is_backend, known_backends, node_at, owner, split, suggestion
 from pytest_llem.study.problems import Problems, did_you_mean, shown
 
+MOST_POINTS = 20_000
+
 Assignment = tuple[Path, Json]
 Choice = tuple[Assignment, ...]
 
@@ -194,7 +196,10 @@ def _entry_grid(document: Document, key: Key, entry: Mapping[str, Json], problem
         ]
         if good:
             lists.append(good)
-    yield from product(*lists)
+    if (count := math.prod(map(len, lists))) > MOST_POINTS:
+        problems.at(document, key, f"the lists of this entry make {count:.0e} alternatives; the limit is {MOST_POINTS}")
+    else:
+        yield from product(*lists)
 
 
 def _explicit(document: Document, key: Key, entry: Json, problems: Problems) -> Explicit:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pytest_llem.study.document import Json, Key
-from pytest_llem.study.problems import did_you_mean, listed, shown
+from pytest_llem.study.problems import MOST_PROBLEMS, did_you_mean, listed, shown
 
 MISSING = "is missing"
 _PLAIN = {
@@ -48,14 +49,17 @@ def combination_text(detail: ErrorDetails, section: Sequence[str] = ()) -> str:
 
 
 def sentences(found: Sequence[ErrorDetails], data: Json, model: type[BaseModel]) -> list[tuple[Key, str, str | None]]:
-    """(key path in ``data``, sentence, hint), one for each wrong key; the options of a union become one sentence."""
+    """(key path in ``data``, sentence, hint), one for each wrong key; the options of a union become one sentence.
+
+    No more sentences are made than are shown: a hint costs time, and a hostile file has 100,000 mistakes.
+    """
     by_key: dict[Key, list[ErrorDetails]] = {}
     for detail in found:
         by_key.setdefault(_key(detail, data), []).append(detail)
     deeper = {key[:length] for key in by_key for length in range(len(key))}
     return [
         (key, *_sentence(key, group, model))
-        for key, group in by_key.items()
+        for key, group in islice(by_key.items(), MOST_PROBLEMS + 1)
         if key not in deeper or any(is_combination(detail) for detail in group)
     ]
 

@@ -228,15 +228,17 @@ class VllmBeamSearch(Strict):
 class VllmConfig(Strict):
     """All groups of the vLLM backend."""
 
-    engine: VllmEngine = VllmEngine()
-    sampling: VllmSampling = VllmSampling()
+    engine: VllmEngine = Field(default_factory=VllmEngine)  # a default with a dict in it is copied deeply each time
+    sampling: VllmSampling = Field(default_factory=VllmSampling)
     beam_search: VllmBeamSearch | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.beam_search is not None and self.sampling.model_fields_set:
-            names = ", ".join(sorted(self.sampling.model_fields_set))
+        if self.beam_search is not None and (said := self.sampling.model_dump(exclude_defaults=True)):
+            names = ', '.join(said)
             raise ValueError(f"`sampling` ({names}) has no effect beside `beam_search`: leave one of them out")
+                f"`sampling` ({', '.join(said)}) has no effect beside `beam_search`: leave one of them out"
+            )
         return self
 
     def normalised(self) -> VllmConfig:
