@@ -235,10 +235,8 @@ class VllmConfig(Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.beam_search is not None and (said := self.sampling.model_dump(exclude_defaults=True)):
-            names = ', '.join(said)
+            names = ", ".join(said)
             raise ValueError(f"`sampling` ({names}) has no effect beside `beam_search`: leave one of them out")
-                f"`sampling` ({', '.join(said)}) has no effect beside `beam_search`: leave one of them out"
-            )
         return self
 
     def normalised(self) -> VllmConfig:
