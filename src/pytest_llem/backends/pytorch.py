@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +52,10 @@ class PytorchBackend:
         return tokenizer.vocabulary(config)
 
     def load(self, config: ExperimentConfig, say: Say) -> Engine:
-        say("importing torch and transformers")
         from pytest_llem.backends.pytorch_load import load_assistant, load_model
 
+        say("importing torch and transformers")
+        import_module("transformers.models.auto.modeling_auto")  # before the peak starts: code is no model's memory
         peak = _start_peak(config)
         say(f"loading {config.model.id}")
         model = load_model(config)
@@ -74,7 +76,7 @@ class PytorchEngine:
         self.facts = _facts(model, assistant, config, self._cuda)
 
     def generate(self, prompts: Prompts, config: ExperimentConfig, marker: Marker) -> list[Completion]:
-        """See :class:`pytest_llem.backends.base.Engine`. Each pass starts from the same seed, and does the same work."""
+        """See :class:`.base.Engine`. Each pass starts from the same seed and does the same work."""
         import torch
 
         options = generation_options(config)

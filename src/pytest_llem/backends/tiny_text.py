@@ -30,6 +30,11 @@ speed; 0.038 joules for each of them are a price. A price without its uncertaint
 0.002, name the device, the temperature, the versions of the libraries, the size of the batch, and a reader in another
 town can repeat what you did tomorrow, next year, or in 2035.
 
+Heat is where every joule ends. Fans push warm air out of the rack, pumps carry it to the roof, and in winter a wise
+building keeps its offices comfortable with it. A hot chip leaks more current than a cold one, so the third hour of an
+experiment may look worse than the first although nothing else has changed. Shuffle the order of your experiments, leave
+short breaks between them, and such a drift becomes visible instead of hiding behind the question you wanted to ask.
+
 Questions for a small machine: How many bridges cross the river? Who baked the bread? Why does the kettle sing before it
 boils? List three birds, two trees and one kind of stone. Translate "good morning" into a language you like. Write a
 function, `def area(width, height): return width * height`, and explain what it returns. Sum up the story of the fox and
