@@ -14,7 +14,7 @@ import pytest
 from pytest_llem.errors import LlemError
 from pytest_llem.runners.docker.client import connect
 
-from .helpers import Lab
+from .helpers import Lab, build_context
 
 
 def unavailable(reason: str) -> None:
@@ -43,6 +43,22 @@ def base_image(client: Any) -> str:
 def worker_image(client: Any) -> str:
     """The image built from docker/pytorch.Dockerfile."""
     return present(client, os.environ.get("LLEM_IMAGE_PYTORCH", "no LLEM_IMAGE_PYTORCH"))
+
+
+@pytest.fixture(scope="session")
+def make_image(client: Any, base_image: str) -> Iterator[Callable[..., str]]:
+    """Makes images that hold the stand-in as their worker program, with the labels and environment asked for."""
+    made: list[str] = []
+
+    def make(act: str = "busy", **labels: str) -> str:
+        tag = f"local/standin:{uuid.uuid4().hex[:8]}"
+        client.images.build(fileobj=build_context(base_image, act, labels), custom_context=True, tag=tag, rm=True)
+        made.append(tag)
+        return tag
+
+    yield make
+    for tag in made:
+        client.images.remove(tag, force=True)
 
 
 def present(client: Any, image: str) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import shutil
+import tarfile
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +41,27 @@ CANNED = WorkerResult(
     prompts=PromptReport(n=1, cut=0, hash="0" * 64),
     peak_memory=PeakMemory(bytes=None, how="not read"),
 )
+
+
+def build_context(base_image: str, act: str, labels: dict[str, str]) -> io.BytesIO:
+    """What `docker build` needs to make an image with the stand-in: a tar archive with a Dockerfile."""
+    lines = [
+        f"FROM {base_image}",
+        "COPY pytest_llem /usr/lib/python3/dist-packages/pytest_llem",
+        f"ENV STANDIN={json.dumps(act)}",
+        *(f"LABEL org.pytest-llem.{name}={json.dumps(value)}" for name, value in labels.items()),
+    ]
+    files = {"Dockerfile": "\n".join(lines).encode(), "pytest_llem/runners/worker.py": (HERE / "standin.py").read_bytes()}
+    for name in ("__init__", "runners/__init__", "runners/messages", "runners/docker/__init__", "runners/docker/entry"):
+        files[f"pytest_llem/{name}.py"] = (SOURCE / "pytest_llem" / f"{name}.py").read_bytes()
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    context.seek(0)
+    return context
 
 
 class NoRecorder:
@@ -102,8 +127,6 @@ class Lab:
 
     @property
     def client_host(self) -> str:
-        import os
-
         return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
     @contextmanager

@@ -42,6 +42,7 @@ def converse() -> None:
 
 
 def busy() -> None:
+    print("progress", flush=True)
     while True:
         say("progress", phase="warmup", done=1, total=2)
         time.sleep(0.05)
