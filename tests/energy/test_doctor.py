@@ -5,20 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pynvml
 import pytest
 
 from pytest_llem.energy.choose import make_meter
 from pytest_llem.energy.doctor import examine
 from pytest_llem.energy.meter import Device
 from pytest_llem.energy.trace import Trace, dump_traces
-from tests.energy.fake_nvml import FakeGpu, FakeNvml
+from tests.energy.conftest import ShadowGpus
+from tests.energy.fake_nvml import FakeGpu
 
 
-def test_a_stepping_counter_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = FakeNvml([FakeGpu(uuid="GPU-a", power_w=80.0)], pynvml)
-    for name, value in fake.environment(str(Path(__file__).parent)).items():
-        monkeypatch.setenv(name, value)
+def test_a_stepping_counter_is_recognised(tmp_path: Path, shadow_gpus: ShadowGpus) -> None:
+    shadow_gpus(FakeGpu(uuid="GPU-a", power_w=80.0))
     report = examine("nvml", [Device("GPU-a", "NVIDIA H200", 0)], tmp_path, seconds=1.5)
     (device,) = report.devices
     assert device.step_period_s == pytest.approx(0.1, abs=0.01)

@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,8 @@ from pytest_llem.energy.recorder import Recorder
 from pytest_llem.energy.recording import read_recording
 from pytest_llem.energy.trace import Mark, Trace, dump_traces
 from pytest_llem.errors import MeterError
-from tests.energy.fake_nvml import FakeGpu, FakeNvml
+from tests.energy.conftest import ShadowGpus
+from tests.energy.fake_nvml import FakeGpu
 
 CPU = Device(uuid="cpu", name="CPU")
 
@@ -45,15 +45,8 @@ def alive(pid: int) -> bool:
         return False
 
 
-@contextmanager
-def fake_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: FakeGpu) -> Iterator[Sequence[Device]]:
-    """GPUs that a recorder process sees."""
-    import pynvml
-
-    fake = FakeNvml(list(gpus), pynvml)
-    for name, value in fake.environment(str(Path(__file__).parent)).items():
-        monkeypatch.setenv(name, value)
-    yield [Device(uuid=gpu.uuid, name=gpu.name, index=i) for i, gpu in enumerate(gpus)]
+def devices_of(*gpus: FakeGpu) -> list[Device]:
+    return [Device(uuid=gpu.uuid, name=gpu.name, index=i) for i, gpu in enumerate(gpus)]
 
 
 def test_it_records_often_near_edges_and_seldom_between(tmp_path: Path) -> None:
@@ -137,11 +130,10 @@ def test_it_ends_when_its_host_is_killed(tmp_path: Path) -> None:
     assert len(recording.energy["cpu"]) >= 2
 
 
-def test_a_lost_gpu_ends_its_own_samples_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with (
-        fake_gpus(monkeypatch, FakeGpu(uuid="GPU-a"), FakeGpu(uuid="GPU-b", lost_after_s=0.4)) as devices,
-        Recorder("nvml", devices, tmp_path) as recorder,
-    ):
+def test_a_lost_gpu_ends_its_own_samples_only(tmp_path: Path, shadow_gpus: ShadowGpus) -> None:
+    gpus = (FakeGpu(uuid="GPU-a"), FakeGpu(uuid="GPU-b", lost_after_s=0.4))
+    shadow_gpus(*gpus)
+    with Recorder("nvml", devices_of(*gpus), tmp_path) as recorder:
         recorder.dense(True)
         time.sleep(0.9)
         recording = recorder.stop()
@@ -152,9 +144,10 @@ def test_a_lost_gpu_ends_its_own_samples_only(tmp_path: Path, monkeypatch: pytes
     assert recording.ended
 
 
-def test_several_gpus_are_read_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_gpus_are_read_in_turn(tmp_path: Path, shadow_gpus: ShadowGpus) -> None:
     gpus = [FakeGpu(uuid=f"GPU-{i}", power_w=100.0 * (i + 1)) for i in range(4)]
-    with fake_gpus(monkeypatch, *gpus) as devices, Recorder("nvml", devices, tmp_path) as recorder:
+    shadow_gpus(*gpus)
+    with Recorder("nvml", devices_of(*gpus), tmp_path) as recorder:
         recorder.dense(True)
         start = time.monotonic()
         time.sleep(0.8)
@@ -170,11 +163,12 @@ def test_several_gpus_are_read_in_turn(tmp_path: Path, monkeypatch: pytest.Monke
         assert recording.peak_memory_bytes(gpu.uuid, 0, start + 9) == 0
 
 
-def test_a_meter_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with fake_gpus(monkeypatch, FakeGpu(uuid="GPU-a", mig=True)) as devices:
-        with pytest.raises(MeterError, match="MIG is not supported") as caught:
-            Recorder("nvml", devices, tmp_path).start()
-        assert caught.value.hint is not None
+def test_a_meter_that_does_not_start_says_why(tmp_path: Path, shadow_gpus: ShadowGpus) -> None:
+    sliced = FakeGpu(uuid="GPU-a", mig=True)
+    shadow_gpus(sliced)
+    with pytest.raises(MeterError, match="MIG is not supported") as caught:
+        Recorder("nvml", devices_of(sliced), tmp_path).start()
+    assert caught.value.hint is not None
     with pytest.raises(MeterError, match="no meter is called 'wattmeter'"):
         Recorder("wattmeter", [CPU], tmp_path).start()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pytest_llem.energy.meter import Device, MeterInfo, PowerRead
-from pytest_llem.energy.record_format import Header, RecorderCost
+from pytest_llem.energy.record_format import SLOW_COUNTER_S, Header, RecorderCost
 from pytest_llem.energy.trace import Mark, Samples, Trace
 from pytest_llem.errors import MeterError
 
@@ -65,8 +65,18 @@ class Recording:
             power=power[(power[:, 0] >= t0 - margin) & (power[:, 0] <= t1 + margin)],
             device=device.name,
             driver=device.driver,
-            extra={"uuid": device.uuid, "meter": self.meter.name, "source": self.meter.source, **device.extra},
+            extra=self._facts(device),
         )
+
+    def _facts(self, device: Device) -> dict[str, str]:
+        """What an estimator should know of the meter and the device, as it stands in a trace's ``extra``."""
+        facts = {"uuid": device.uuid, "meter": self.meter.name, "source": self.meter.source, **device.extra}
+        facts["counter_gap_s"] = str(2 * SLOW_COUNTER_S)
+        if device.power_limit_w is not None:
+            facts["power_limit_w"] = str(device.power_limit_w)
+        if self.meter.source == "cpu_estimate":  # CPU time has no steps, and stands still while a process sleeps
+            facts["counter_stepless"] = "yes"
+        return facts
 
     def mean_power(self, device_uuid: str, start: float, end: float) -> tuple[float, float, float] | None:
         """Mean power between two times, W, with its 95 % bounds; None where there are too few samples.
@@ -117,9 +127,12 @@ def _power_of_steps(steps: Samples) -> tuple[float, float, float] | None:
     if span_s <= 0 or np.any(np.diff(value) < 0):
         return None  # a counter that was reset says nothing
     mean = (value[-1] - value[0]) / span_s
-    each = np.diff(value) / np.diff(middle)
-    spread = 1.96 * float(np.std(each, ddof=1)) / len(each) ** 0.5
-    timing = mean * ((latest[0] - earliest[0]) + (latest[-1] - earliest[-1])) / 2 / span_s
+    width, period = latest - earliest, np.diff(middle)
+    # Part of the differences between single steps is only the blur of when they were (uniform: width² / 12, at both
+    # ends), which cancels in the mean but for its first and last step.
+    blur = mean**2 * float(np.mean(width**2)) / 6 / float(np.mean(period)) ** 2
+    spread = 1.96 * max(0.0, float(np.var(np.diff(value) / period, ddof=1)) - blur) ** 0.5 / len(period) ** 0.5
+    timing = mean * (width[0] + width[-1]) / 2 / span_s
     reach = float(np.hypot(spread, timing))
     return float(mean), max(0.0, float(mean - reach)), float(mean + reach)
 

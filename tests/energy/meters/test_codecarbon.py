@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from pytest_llem.energy.meter import Device
 from pytest_llem.energy.meters import codecarbon
 from pytest_llem.energy.meters.codecarbon import CodeCarbonMeter
+from pytest_llem.energy.recorder import Recorder
 from pytest_llem.errors import MeterError
+from tests.energy.conftest import ShadowGpus
 from tests.energy.fake_nvml import FakeGpu, FakeNvml
 
 Install = Callable[..., FakeNvml]
@@ -35,36 +39,44 @@ def test_with_a_gpu_it_measures_it(fake_nvml: Install) -> None:
     assert (meter.measured, meter.scope, meter.method) == (True, "device", "bracketed")
 
 
-def rise_j(meter: CodeCarbonMeter, device: Device, seconds: float) -> float:
-    sampler = meter.open([device], None)
-    try:
-        first = sampler.counter(device)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            sum(range(1000))  # keep this core busy
-        last = sampler.counter(device)
-    finally:
-        sampler.close()
-    assert first is not None
-    assert last is not None
-    assert sampler.power(device, full=False) is None
-    return last.energy_j - first.energy_j
-
-
 def test_the_cpu_s_energy_rises_by_a_plausible_power(fake_nvml: Install) -> None:
     pytest.importorskip("codecarbon")
     fake_nvml()
     meter = CodeCarbonMeter()
     (device,) = meter.devices()
-    assert 0.1 < rise_j(meter, device, 1.0) < 500
+    sampler = meter.open([device], None)
+    try:
+        first = sampler.counter(device)
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            sum(range(1000))  # keep this core busy
+        last = sampler.counter(device)
+        assert sampler.power(device, full=False) is None
+    finally:
+        sampler.close()
+    assert first is not None
+    assert last is not None
+    assert 0.1 < last.energy_j - first.energy_j < 500
 
 
-def test_a_gpu_s_energy_is_its_own_and_in_joules(fake_nvml: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = pytest.importorskip("codecarbon.core.gpu")
-    if not hasattr(gpu, "pynvml"):
-        pytest.skip("CodeCarbon found no pynvml when it was imported")
+def test_a_gpu_s_energy_is_its_own_and_in_joules(
+    tmp_path: Path, shadow_gpus: ShadowGpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("codecarbon")
+    shadow_gpus(FakeGpu(uuid="GPU-a", power_w=1000.0), FakeGpu(uuid="GPU-b", power_w=100.0))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # must not choose: indices are NVML's
-    fake_nvml(FakeGpu(uuid="GPU-a", power_w=1000.0), FakeGpu(uuid="GPU-b", power_w=100.0))
-    meter = CodeCarbonMeter()
-    _, device = meter.devices()
-    assert rise_j(meter, device, 1.0) == pytest.approx(100, abs=20.1)  # a step of 10 J may fall out at each end
+    devices = [Device("GPU-b", "NVIDIA H200", 1)]
+    with pytest.raises(MeterError, match="codecarbon sees no GPU"):
+        Recorder("codecarbon", devices, tmp_path).start()
+    smi = tmp_path / "nvidia-smi"  # CodeCarbon takes a machine without it for one without NVIDIA GPUs
+    smi.write_text("#!/bin/sh\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with Recorder("codecarbon", devices, tmp_path) as recorder:
+        recorder.dense(True)
+        time.sleep(1.5)
+        recording = recorder.stop()
+    power = recording.mean_power("GPU-b", 0, recording.last_time())
+    assert power is not None
+    assert power[1] <= 100 <= power[2]
+    assert power[0] == pytest.approx(100, rel=0.15)
