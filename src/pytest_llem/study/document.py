@@ -52,4 +52,5 @@ def dotted(key: Key) -> str:
     text = ""
     for part in key:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    text = "".join(character if character.isprintable() else "?" for character in text)
     return text if len(text) <= 120 else f"{text[:117]}..."

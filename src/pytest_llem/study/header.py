@@ -14,6 +14,7 @@ from pytest_llem.study.runner import parse_runner
 from pytest_llem.study.strict import Strict
 
 GRAMMAR = 1
+OTHER_KEYS = ("sweep", "experiments", "budgets")  # read where they are used, one entry at a time
 
 Seconds = Annotated[float, Field(ge=0)]
 Limit = Annotated[float, Field(gt=0)]

@@ -17,7 +17,7 @@ from pytest_llem.study.document import Document, Json, Key, Place
 from pytest_llem.study.expand import Expansion, expand
 from pytest_llem.study.fields import check_base
 from pytest_llem.study.files import check_files
-from pytest_llem.study.header import Header, safe_name
+from pytest_llem.study.header import OTHER_KEYS, Header, safe_name
 from pytest_llem.study.identity import study_hash
 from pytest_llem.study.overrides import Overrides
 from pytest_llem.study.paths import all_paths, is_backend, known_backends, root
@@ -29,12 +29,10 @@ from pytest_llem.study.study import Study
 from pytest_llem.study.surroundings import check_overrides, extra_budgets, with_time_limit
 from pytest_llem.study.translate import details, sentences
 
-_OTHER_KEYS = ("sweep", "experiments", "budgets")
 
-
-def load_study(path: Path, *, overrides: Overrides | None = None) -> Study:
+def load_study(path: str | Path, *, overrides: Overrides | None = None) -> Study:
     """The study in the file ``path``. Raises ``StudyError`` with every mistake found in it."""
-    problems = Problems()
+    path, problems = Path(path), Problems()
     text = read_text(path)
     with _collector_paused():
         document = read_document(path, text, problems)
@@ -122,7 +120,7 @@ def _study(origin: _Origin, overrides: Overrides, problems: Problems) -> Study:
 
 
 def _check_keys(document: Document, from_file: bool, problems: Problems) -> None:
-    known = [*Header.model_fields, *_OTHER_KEYS, *root().fields]
+    known = [*Header.model_fields, *OTHER_KEYS, *root().fields]
     for key in document.data:
         if key not in known and not is_backend(key):
             problems.at(document, (key,), "unknown key", None if problems.full else _key_hint(key, known))

@@ -14,6 +14,8 @@ _TOP_LEVEL_KEY = re.compile(rb"""^(?:\xef\xbb\xbf)?(?:\{\s*)?(?:llem|"llem"|'lle
 def looks_like_study(path: Path) -> bool:
     """Whether the file has the key ``llem`` at top level. A file that cannot be read does not look like a study."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            return False
         with path.open("rb") as file:
             head = file.read(LARGEST_BYTES)
     except OSError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 
 from pytest_llem.study.config import BACKEND_ALIASES, ExperimentConfig
 from pytest_llem.study.document import Json, merged
+from pytest_llem.study.header import OTHER_KEYS, Header
 from pytest_llem.study.problems import nearest
 
 Path = tuple[str, ...]
@@ -20,6 +22,9 @@ Path = tuple[str, ...]
 BUILT_IN_BACKENDS = ("pytorch", "vllm")
 SHORTHANDS: Mapping[Path, Path] = {("model",): ("model", "id"), ("dataset",): ("dataset", "source")}
 """``model: tiny`` means ``model: {id: tiny}``; a mapping is never a shorthand."""
+
+
+_RESERVED = {*Header.model_fields, *OTHER_KEYS, *ExperimentConfig.model_fields}  # no backend can have these names
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,16 @@ def root() -> Node:
     return Node(fields)
 
 
-@cache
 def third_party_backends() -> frozenset[str]:
     """Names registered by other packages; looked up only when a name is not one of ours."""
+    return _registered(tuple(sys.path))
+
+
+@lru_cache(maxsize=4)
+def _registered(path: tuple[str, ...]) -> frozenset[str]:
+    """``path`` is where packages are searched: what was put on it since is found."""
     names = {entry.name for entry in entry_points(group="pytest_llem.backends")}
-    return frozenset(names - set(BUILT_IN_BACKENDS))
+    return frozenset(names - set(BUILT_IN_BACKENDS) - _RESERVED)
 
 
 def known_backends() -> list[str]:
@@ -51,7 +61,7 @@ def known_backends() -> list[str]:
 
 
 def is_backend(name: str) -> bool:
-    return name in BUILT_IN_BACKENDS or name in third_party_backends()
+    return name in BUILT_IN_BACKENDS or (name not in _RESERVED and name in third_party_backends())
 
 
 def split(text: str) -> Path:

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
 
 import yaml
 
@@ -42,17 +43,18 @@ def read_text(path: Path) -> str:
     """The file's text. Raises ``StudyError`` when it is missing, too large or not UTF-8."""
     problems, place = Problems(), Place(shown_path(path))
     try:
-        if path.is_dir():
-            problems.add(place, None, "is a folder, not a study file")
+        status = path.stat()
+        if not S_ISREG(status.st_mode):
+            problems.add(place, None, "is not a file")
             problems.stop()
-        size = path.stat().st_size
-        raw = path.read_bytes() if size <= LARGEST_BYTES else b""
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         problems.add(place, None, f"cannot be read: {reason}")
         problems.stop()
-    if size > LARGEST_BYTES:
-        size_mb, limit_mb = size / 1e6, LARGEST_BYTES / 1e6
+    if len(raw) > LARGEST_BYTES:
+        size_mb, limit_mb = status.st_size / 1e6, LARGEST_BYTES / 1e6
         problems.add(place, None, f"the file has {size_mb:.1f} MB; a study file may have {limit_mb:.0f} MB")
         problems.stop()
     try:
@@ -144,6 +146,8 @@ class _Builder:
                 self._problems.add(place, None, "a key must be plain text, not a list, a mapping or an alias")
                 self._value(event, events, (*key, "?"))
             below = (*key, name)
+            if not name.isprintable():
+                self._refuse(event, below, "the key holds a character that cannot be printed")
             if name in found:
                 first = self.places[below].line
                 self._problems.add(place, dotted(below), f"this key is given twice; the first time on line {first}")
@@ -219,7 +223,7 @@ def _explained(error: yaml.YAMLError, text: str) -> tuple[str, str | None]:
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be parsed")
     mark = getattr(error, "problem_mark", None)
     if mark is not None and "cannot start any token" in problem:
-        character = text.splitlines()[mark.line][mark.column : mark.column + 1]
+        character = text[mark.index : mark.index + 1]
         if character == "\t":
             return "not valid YAML: a tab stands where YAML wants spaces", "indent with spaces"
         return f"not valid YAML: a value cannot start with {character!r}", "put the value in quotes"

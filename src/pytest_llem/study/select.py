@@ -49,7 +49,7 @@ def select(
         for name, wanted in budget.when.items():
             path = SHORTHANDS.get(split(name), split(name))
             if path not in values:
-                values[path] = [value_at(one.given, path) for one in experiments]
+                values[path] = [_value(one, path) for one in experiments]
             matches.append({index for index, value in enumerate(values[path]) if _meets(value, wanted)})
             if not matches[-1]:
                 problems.at(document, (*key, "when", name), *_no_match(wanted, values[path]))
@@ -73,6 +73,12 @@ def _read(document: Document, key: Key, entry: Json, problems: Problems) -> Budg
             problems.at(document, (*key, *inner), message, hint)
         return None
     return None if unknown else budget
+
+
+def _value(one: Experiment, path: Path) -> Json:
+    """As written; where nothing was written, as it runs."""
+    given = value_at(one.given, path)
+    return value_at(one.config, path) if given is None else given
 
 
 def _meets(value: Json, wanted: Json) -> bool:

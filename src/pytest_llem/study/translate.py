@@ -96,11 +96,13 @@ def _sentence(key: Key, group: Sequence[ErrorDetails], model: type[BaseModel]) -
 
 def _expected(detail: ErrorDetails) -> list[str]:
     kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "model_type" and context["class_name"] in ("ModelSpec", "DatasetSpec"):
+        return ["text", "a mapping"]
     if kind in _PLAIN:
         return [_PLAIN[kind]]
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
-        return [f"a value {words} {context[name]}"]
+        return [f"a value {words} {context[name]:g}"]
     if kind == "literal_error":
         return [word.strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
     if kind == "string_too_short":
