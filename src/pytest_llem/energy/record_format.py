@@ -15,6 +15,9 @@ from dataclasses import asdict, dataclass, fields
 from pytest_llem.energy.meter import CounterRead, Device, MeterInfo, PowerRead
 
 FORMAT = 1
+SLOW_COUNTER_S = 0.5
+SLOW_COUNTER_SHARE = 0.005
+"""Between edges at most this share of the time is spent on counter reads; one of an H200 takes 3 ms."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class Header:
         if data["format"] != FORMAT:
             raise ValueError(f"format {data['format']!r}, expected {FORMAT}")
         return cls(MeterInfo(**data["meter"]), decode_devices(data["devices"]), data["pid"])
+
+
+def slow_counter_pause_s(mean_read_s: float, devices: int) -> float:
+    """How far apart the counter reads of one device are between edges, s, before up to a fifth of jitter."""
+    return max(SLOW_COUNTER_S, mean_read_s * devices / SLOW_COUNTER_SHARE)
 
 
 def encode_header(header: Header) -> bytes:

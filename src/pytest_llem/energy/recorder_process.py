@@ -21,14 +21,12 @@ from io import FileIO
 from pytest_llem.energy import record_format
 from pytest_llem.energy.choose import make_meter
 from pytest_llem.energy.meter import Device, MeterInfo, Sampler
-from pytest_llem.energy.record_format import Header, RecorderCost
+from pytest_llem.energy.record_format import Header, RecorderCost, slow_counter_pause_s
 from pytest_llem.errors import LlemError
 
 DENSE_S = (0.005, 0.020)
 """Time between two counter reads near an edge. Jittered: H200s step on a strict 100 ms grid, and reads at a fixed pace
 would lock to it and see every step at the same phase."""
-SLOW_COUNTER_S = 0.5
-SLOW_COUNTER_SHARE = 0.005  # of the time; one read of an H200's counter takes 3 ms
 POWER_S = 0.05
 FULL_EVERY_S = 0.5
 COST_EVERY_S = 2.0
@@ -121,8 +119,7 @@ class Recording:
         if self._dense:
             return self._random.uniform(*DENSE_S)
         reads, spent_s = self._reads["counter"]
-        affordable_s = spent_s / reads * len(self._alive) / SLOW_COUNTER_SHARE
-        return self._random.uniform(1.0, 1.2) * max(SLOW_COUNTER_S, affordable_s)
+        return self._random.uniform(1.0, 1.2) * slow_counter_pause_s(spent_s / reads, len(self._devices))
 
     def _power(self) -> None:
         begin = time.monotonic()

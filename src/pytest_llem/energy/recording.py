@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pytest_llem.energy.meter import Device, MeterInfo, PowerRead
-from pytest_llem.energy.record_format import SLOW_COUNTER_S, Header, RecorderCost
+from pytest_llem.energy.record_format import Header, RecorderCost, slow_counter_pause_s
 from pytest_llem.energy.trace import Mark, Samples, Trace
 from pytest_llem.errors import MeterError
 
@@ -71,7 +71,8 @@ class Recording:
     def _facts(self, device: Device) -> dict[str, str]:
         """What an estimator should know of the meter and the device, as it stands in a trace's ``extra``."""
         facts = {"uuid": device.uuid, "meter": self.meter.name, "source": self.meter.source, **device.extra}
-        facts["counter_gap_s"] = str(2 * SLOW_COUNTER_S)
+        # The longest pause that was meant, jitter included, and as much again for a host that was busy.
+        facts["counter_gap_s"] = str(2 * slow_counter_pause_s(self.cost.mean_counter_read_s or 0.0, len(self.devices)))
         if device.power_limit_w is not None:
             facts["power_limit_w"] = str(device.power_limit_w)
         if self.meter.source == "cpu_estimate":  # CPU time has no steps, and stands still while a process sleeps
