@@ -20,7 +20,7 @@ from pytest_llem.results.differences import environment_notes, notes, other_outp
 from pytest_llem.results.model import Outcome
 from pytest_llem.results.noise import BoardNoise, NoiseFloor, board_key, floor
 from pytest_llem.results.planning import MOST_CYCLES, cycles_needed, smallest_change
-from pytest_llem.results.rules import Rule
+from pytest_llem.results.rules import Rule, is_energy
 from pytest_llem.results.statistics import Changes, Floor, changes, holm, p_values
 from pytest_llem.results.tdist import FloatArray
 
@@ -190,7 +190,7 @@ def _comparison(
     verdict, reason = numbers.verdict, None
     if verdict == "inconclusive":
         reason = _not_sure(numbers, alone, both, tests)
-    elif verdict == "pass" and not pair.now.measured and pair.rule.metric.endswith(("_j", "_w")):
+    elif verdict == "pass" and not pair.now.measured and is_energy(pair.rule.metric):
         verdict, reason = "inconclusive", "an estimate cannot show that nothing got dearer"
     different = other_output(pair.now, pair.before)
     said = list(pair.notes)

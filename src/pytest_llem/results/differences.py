@@ -8,7 +8,7 @@ from typing import Literal
 
 from pytest_llem.results.baseline import Baseline, Entry
 from pytest_llem.results.noise import BoardNoise, board_difference, board_key
-from pytest_llem.results.rules import Rule
+from pytest_llem.results.rules import Rule, is_energy
 
 OtherBoard = Literal["widen", "refuse"]
 
@@ -27,7 +27,7 @@ def refusal(now: Entry, before: Entry, rule: Rule, other_board: OtherBoard) -> s
         return f"another GPU model: the baseline is from {_listed(before.models)}, this is {_listed(now.models)}"
     if other_board == "refuse" and now.uuids != before.uuids:
         return f"another board of the same model ({_listed(now.uuids)} instead of {_listed(before.uuids)})"
-    if _is_energy(rule.metric):
+    if is_energy(rule.metric):
         if now.measured != before.measured:
             return "one side is measured, the other is an estimate"
         if (now.energy_source, now.method) != (before.energy_source, before.method):
@@ -41,10 +41,6 @@ def refusal(now: Entry, before: Entry, rule: Rule, other_board: OtherBoard) -> s
             f"{_seconds(before.window_s)} in the baseline, {_seconds(now.window_s)} now"
         )
     return None
-
-
-def _is_energy(metric: str) -> bool:
-    return metric.endswith(("_j", "_w")) or metric == "energy_optimality"
 
 
 def _equally_long(a: float | None, b: float | None) -> bool:
@@ -82,7 +78,7 @@ def notes(now: Entry, before: Entry, rule: Rule) -> tuple[str, ...]:
         found.append("the prompts are not the same as in the baseline")
     if len(set(before.output_hashes)) > 1 or len(set(now.output_hashes)) > 1:
         found.append("the output varies from cycle to cycle, so it cannot be told whether the same work was done")
-    if not now.measured and _is_energy(rule.metric):
+    if not now.measured and is_energy(rule.metric):
         found.append(f"ESTIMATED ({now.energy_source})")
     return tuple(found)
 

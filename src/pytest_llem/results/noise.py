@@ -31,6 +31,9 @@ from pytest_llem.results.store import safe_name, write_atomic
 LEAST_DOF = 8
 """With fewer degrees of freedom a floor is not yet used: its own uncertainty would be above 25 %."""
 
+MOST_DOF = 20
+"""A floor counts as no surer than this, however long it was watched: noise changes with the room and the years."""
+
 LEAST_SESSIONS = 3
 """Repeated sessions, less one for each group, that an estimate of their spread needs."""
 
@@ -135,7 +138,7 @@ def _estimate(groups: Sequence[Group]) -> NoiseFloor:
         return NoiseFloor(0.0, 0.0, 0.0, 0.0)
     within = sum((session.n - 1) * session.sd**2 for session in sessions) / dof
     between, between_dof = _between(groups, within)
-    return NoiseFloor(math.sqrt(within), float(dof), between, between_dof)
+    return NoiseFloor(math.sqrt(within), float(min(dof, MOST_DOF)), between, between_dof)
 
 
 def _between(groups: Sequence[Group], within: float) -> tuple[float, float]:

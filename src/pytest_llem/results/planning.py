@@ -5,6 +5,8 @@ Both follow from Student's t with the variances of the comparison at hand, so th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pytest_llem.results.statistics import Design
@@ -52,10 +54,7 @@ def _first(
     alpha: float,
     tests: int,
 ) -> list[int | None]:
-    planned = Design(
-        design.now, np.maximum(design.now_dof, n - 1), design.base, np.maximum(design.base_dof, m - 1),
-        design.sessions, design.sessions_dof,
-    )  # fmt: skip
+    planned = replace(design, now_dof=np.maximum(design.now_dof, n - 1), base_dof=np.maximum(design.base_dof, m - 1))
     error, dof = planned.spread(n, m)
     fails = shift >= _reach(error, dof, margin, alpha, tests)
     passes = shift + (quantile(1 - alpha, dof) + quantile(POWER, dof)) * error <= margin

@@ -15,6 +15,11 @@ _WORK = frozenset({"input_tokens", "output_tokens"})  # what was asked for, not 
 _RULE = re.compile(r"\s*([\w.]+)\s*:\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*")
 
 
+def is_energy(metric: str) -> bool:
+    """Whether a figure comes from a power meter, so that an estimate or an invalid measurement spoils it."""
+    return metric.endswith(("_j", "_w")) or metric == "energy_optimality"
+
+
 @dataclass(frozen=True)
 class Rule:
     """``tolerance``: the relative change for the worse that is still accepted (0.03 is 3 %)."""

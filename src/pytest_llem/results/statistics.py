@@ -6,8 +6,8 @@ that is symmetric there.
 
 *The interval* is the studentised bootstrap's (Hall 1988; Efron and Tibshirani 1993, 12.5) over the residuals of both
 sides. The percentile bootstrap is not used: with three cycles against three its nominal 1 % of errors is 8 %, and the
-studentised one keeps it (`benchmarks/gates.py` prints both). Where the noise floor of the GPU is known and above
-what these few cycles show, Welch's interval with the floor's variance takes its place.
+studentised one keeps it (``benchmarks/gates.py`` prints both). Where the noise floor of the GPU is known and these
+cycles are not clearly noisier, their variance is pooled with the floor's and Student's t takes the bootstrap's place.
 
 *The p-value* is that of the permutation test of the difference of mean logs: all arrangements when they are few, a
 fixed random choice of them when they are many. A test with C arrangements cannot give less than 1/C (3 against 3
@@ -21,6 +21,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,12 @@ RESAMPLES = 2000
 ARRANGEMENTS = 5000
 """All arrangements are gone through up to this many (7 against 7: 3432); else this many are drawn."""
 
+TRUST = 1.5
+"""A noise floor is believed while the variance of the cycles at hand is at most this many times the floor's."""
+
+_TAIL = 10  # resamples beyond the quantile asked for; with fewer it is mostly chance
 _SEED = 20_240_229  # any fixed number: the same data have the same verdict every time
-_MOST_NUMBERS = 4_000_000  # held at once: 32 MB for each intermediate array
+_MOST_NUMBERS = 500_000  # held at once: 4 MB for each intermediate array, which fits a cache
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Design:
     base_dof: FloatArray
     sessions: FloatArray  # of the difference of two sessions
     sessions_dof: FloatArray
+    pooled: np.ndarray[Any, np.dtype[np.bool_]]  # with the noise floor
 
     def spread(self, n: float | FloatArray, m: float | FloatArray) -> tuple[FloatArray, FloatArray]:
         """Standard error and degrees of freedom (Welch-Satterthwaite) with ``n`` cycles now, ``m`` before."""
@@ -97,12 +103,11 @@ def changes(
     design = _design(now, base, floor)
     shift = now.mean(axis=1) - base.mean(axis=1)
     error, dof = design.spread(n, m)
-    known = (floor.within**2 > np.minimum(_variance(now), _variance(base))) | (floor.between > 0)
-    factor = np.full((2, len(now)), 1.0) * quantile(1 - alpha, dof)
-    sampled = ~known & np.isfinite(error)
-    # below ten resamples in the tail their quantile is mostly chance
-    if n > 1 and m > 1 and alpha * resamples >= 10 and bool(sampled.any()):
-        factor[:, sampled] = _bootstrap_factors(now[sampled], base[sampled], alpha, resamples)
+    factor = np.tile(quantile(1 - alpha, dof), (2, 1))
+    sampled = ~(design.pooled | (floor.between > 0)) & np.isfinite(error)
+    if n > 1 and m > 1 and bool(sampled.any()):
+        count = max(resamples, math.ceil(_TAIL / alpha))
+        factor[:, sampled] = _bootstrap_factors(now[sampled], base[sampled], alpha, count)
     with np.errstate(invalid="ignore"):
         low, high = shift - factor[0] * error, shift + factor[1] * error
     return Changes(shift, np.where(error > 0, low, shift), np.where(error > 0, high, shift), error, dof, design)
@@ -113,15 +118,17 @@ def _variance(values: FloatArray) -> FloatArray:
 
 
 def _design(now: FloatArray, base: FloatArray, floor: Floor) -> Design:
-    sides = []
-    for values in (now, base):
-        seen = _variance(values)
-        single = values.shape[1] == 1
-        use = (floor.within > 0) & (np.full(len(values), single) | (floor.within**2 > seen))
-        sides.append(
-            (np.where(use, floor.within**2, seen), np.where(use, floor.within_dof, max(values.shape[1] - 1, 1)))
-        )
-    return Design(*sides[0], *sides[1], 2 * floor.between**2, floor.between_dof)
+    own = [_variance(values) for values in (now, base)]
+    dofs = [values.shape[1] - 1 for values in (now, base)]
+    dof = sum(dofs)
+    squares = sum((d * v for d, v in zip(dofs, own, strict=True) if d), np.zeros(len(now)))
+    known = floor.within**2
+    pooled = (known > 0) & (squares <= TRUST * dof * known)
+    shared = (squares + floor.within_dof * known) / (dof + floor.within_dof)
+    sides = [np.where(pooled, shared, variance) for variance in own]
+    # the sides share one estimate, which Welch and Satterthwaite's formula takes for two: half to each
+    freedom = [np.where(pooled, (dof + floor.within_dof) / 2, max(d, 1)) for d in dofs]
+    return Design(sides[0], freedom[0], sides[1], freedom[1], 2 * floor.between**2, floor.between_dof, pooled)
 
 
 def _bootstrap_factors(now: FloatArray, base: FloatArray, alpha: float, resamples: int) -> FloatArray:
@@ -131,7 +138,8 @@ def _bootstrap_factors(now: FloatArray, base: FloatArray, alpha: float, resample
     scale = np.abs(residuals).max(axis=1, keepdims=True)
     residuals = residuals / np.where(scale > 0, scale, 1.0)
     weights_now, weights_base = _resampling(n, m, resamples)
-    ranks = [round((1 - alpha) * (resamples - 1)), round(alpha * (resamples - 1))]
+    low_rank = math.floor(alpha * (resamples + 1)) - 1
+    ranks = [resamples - 1 - low_rank, low_rank]
     found = np.empty((2, len(now)))
     for part in _parts(len(now), resamples):
         some = residuals[part]
