@@ -102,6 +102,15 @@ def test_an_unknown_shape_lists_the_known_ones() -> None:
     assert all(f"shape:{name}" in caught.value.hint for name in shapes.SHAPES)
 
 
+def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BackendError, match=r"there is no model folder \./mine") as caught:
+        models.model_source("./mine")
+    assert caught.value.hint == f"looked from {tmp_path}"
+
+
 @pytest.mark.parametrize("name", shapes.SHAPES)
 def test_a_shape_has_the_published_number_of_parameters(name: str) -> None:
     import torch
@@ -117,6 +126,7 @@ def test_a_shape_has_the_published_number_of_parameters(name: str) -> None:
 
 def test_what_libraries_are_given() -> None:
     assert models.model_source("meta-llama/Llama-3.2-1B") == "meta-llama/Llama-3.2-1B"
+    assert models.model_source("~") == str(Path.home())
     assert Path(models.model_source("tiny"), "tokenizer.json").is_file()
     assert models.prompt_vocabulary("shape:llama-8b") == 128_000
     assert [models.has_random_weights(name) for name in ("tiny", "shape:llama-1b", "gpt2")] == [True, True, False]

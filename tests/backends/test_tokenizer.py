@@ -58,5 +58,5 @@ def test_a_chat_template_is_used_or_missed_loudly(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_model_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(BackendError, match=f"the tokenizer of {tmp_path}: "):
+    with pytest.raises(BackendError, match=f"the tokenizer of {tmp_path} cannot be loaded: "):
         tokenize(experiment(model={"id": str(tmp_path)}), ["text"])

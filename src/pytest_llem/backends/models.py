@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pytest_llem.backends import shapes, tiny
 from pytest_llem.errors import BackendError
+from pytest_llem.study.identity import is_folder
 
 TINY = "tiny"
 _SHAPE = "shape:"
@@ -44,8 +45,18 @@ def model_folder(model_id: str) -> Path:
 
 
 def model_source(model_id: str) -> str:
-    """What to give to ``from_pretrained`` or to vLLM: a built-in's folder, else the name itself."""
-    return str(model_folder(model_id)) if has_random_weights(model_id) else model_id
+    """What to give to ``from_pretrained`` or to vLLM: a built-in's folder, the user's own folder, or a hub id.
+
+    Raises BackendError for a folder that is not there, before a library takes its path for the name of a repository.
+    """
+    if has_random_weights(model_id):
+        return str(model_folder(model_id))
+    if not is_folder(model_id):
+        return model_id
+    folder = Path(model_id).expanduser()
+    if not folder.is_dir():
+        raise BackendError(f"there is no model folder {model_id}", hint=f"looked from {Path.cwd()}")
+    return str(folder)
 
 
 def prompt_vocabulary(model_id: str) -> int:

@@ -21,14 +21,14 @@ def tokenize(config: ExperimentConfig, texts: Sequence[str]) -> list[list[int]]:
     """
     tokenizer = _load(config)
     if not config.dataset.chat_template:
-        with refusals(f"the tokenizer of {_name(config)}"):
+        with refusals(f"the tokenizer of {_name(config)} cannot be used"):
             ids: list[list[int]] = tokenizer(list(texts))["input_ids"]
             return ids
     if tokenizer.chat_template is None:
         raise BackendError(
             f"the tokenizer of {_name(config)} has no chat template", hint="set dataset.chat_template to false"
         )
-    with refusals(f"the tokenizer of {_name(config)}"):
+    with refusals(f"the tokenizer of {_name(config)} cannot be used"):
         return [_chat(tokenizer, text) for text in texts]
 
 
@@ -63,7 +63,7 @@ def _load(config: ExperimentConfig) -> PreTrainedTokenizerBase:
         from transformers import AutoTokenizer
     except ImportError:
         raise MissingDependency("transformers", "transformers") from None
-    with refusals(f"the tokenizer of {name}"):
+    with refusals(f"the tokenizer of {name} cannot be loaded"):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             model_source(name),
             revision=None if config.model.tokenizer else config.model.revision,

@@ -1,0 +1,52 @@
+"""The files between host and worker: whole or not at all, and explained when they cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_llem.errors import RunnerError
+from pytest_llem.runners.job import WorkerJob, read_job, read_worker_result, write_job
+from pytest_llem.study.config import ExperimentConfig
+
+
+def job() -> WorkerJob:
+    config = {"model": {"id": "tiny"}, "pytorch": {"batch_size": 4, "device_map": {"": 0}}, "measure": {"repeats": 2}}
+    return WorkerJob(experiment=ExperimentConfig.model_validate(config), result="out.json", base_folder="/data")
+
+
+def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
+    write_job(tmp_path / "job.json", job())
+    assert read_job(tmp_path / "job.json") == job()
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+
+
+def test_a_job_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(RunnerError, match=r"no/job\.json cannot be written"):
+        write_job(tmp_path / "no" / "job.json", job())
+    (tmp_path / "job.json").mkdir()
+    with pytest.raises(RunnerError, match="cannot be written"):
+        write_job(tmp_path / "job.json", job())
+    assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", r"job\.json is not a WorkerJob: the file: Invalid JSON"),
+        ("{}", "experiment: Field required"),
+        ('{"experiment": {"model": {"id": "tiny"}}, "surprise": 1}', "surprise: Extra inputs"),
+    ],
+)
+def test_a_bad_job_says_where(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "job.json").write_text(content)
+    with pytest.raises(RunnerError, match=message) as caught:
+        read_job(tmp_path / "job.json")
+    assert caught.value.hint is not None
+    assert "same version" in caught.value.hint
+
+
+def test_a_result_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RunnerError, match=r"none\.json cannot be read: No such file"):
+        read_worker_result(tmp_path / "none.json")
