@@ -58,7 +58,8 @@ def pytest_collect_file(
         from pytest_llem.study.look import looks_like_study
 
         named = parent.session.isinitpath(file_path) and (options.only or not collectors)
-        if named or looks_like_study(file_path):
+        kept = (file_path.parent / "manifest.json").exists()  # the copy of a study in a run's folder
+        if named or (looks_like_study(file_path) and not kept):
             from pytest_llem.nodes import StudyFile
 
             collectors.append(StudyFile.from_parent(parent, path=file_path))
