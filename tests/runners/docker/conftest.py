@@ -73,8 +73,10 @@ def lab(client: Any, base_image: str) -> Iterator[Callable[..., Lab]]:
     labs: list[Lab] = []
     run_id = f"test-{uuid.uuid4().hex[:8]}"
 
-    def make(**settings: Any) -> Lab:
-        labs.append(Lab(client, base_image, run_id, Path(tempfile.mkdtemp(prefix="llem-")), settings))
+    own_host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
+    def make(client: Any = client, host: str = own_host, **settings: Any) -> Lab:
+        labs.append(Lab(client, host, base_image, run_id, Path(tempfile.mkdtemp(prefix="llem-")), settings))
         return labs[-1]
 
     yield make

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import tarfile
 import threading
@@ -51,7 +50,10 @@ def build_context(base_image: str, act: str, labels: dict[str, str]) -> io.Bytes
         f"ENV STANDIN={json.dumps(act)}",
         *(f"LABEL org.pytest-llem.{name}={json.dumps(value)}" for name, value in labels.items()),
     ]
-    files = {"Dockerfile": "\n".join(lines).encode(), "pytest_llem/runners/worker.py": (HERE / "standin.py").read_bytes()}
+    files = {
+        "Dockerfile": "\n".join(lines).encode(),
+        "pytest_llem/runners/worker.py": (HERE / "standin.py").read_bytes(),
+    }
     for name in ("__init__", "runners/__init__", "runners/messages", "runners/docker/__init__", "runners/docker/entry"):
         files[f"pytest_llem/{name}.py"] = (SOURCE / "pytest_llem" / f"{name}.py").read_bytes()
     context = io.BytesIO()
@@ -80,8 +82,9 @@ class NoRecorder:
 class Lab:
     """One exchange folder and one session with a stand-in worker."""
 
-    def __init__(self, client: Any, image: str, run_id: str, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, client: Any, host: str, image: str, run_id: str, folder: Path, settings: dict[str, Any]) -> None:
         self.client = client
+        self.host = host
         self.run_id = run_id
         self.folder = folder
         self.exchange = folder / "exchange"
@@ -122,12 +125,8 @@ class Lab:
         )
 
     def session(self, act: str, environment: dict[str, str] | None = None, **more: Any) -> WorkerSession:
-        runner = DockerRunner(self.settings(), environment or {"DOCKER_HOST": self.client_host})
+        runner = DockerRunner(self.settings(), {"DOCKER_HOST": self.host, **(environment or {})})
         return WorkerSession(runner, self.launch(act, **more), self.recorder, bracket_s=0.01)
-
-    @property
-    def client_host(self) -> str:
-        return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 
     @contextmanager
     def running(self, act: str, **more: Any) -> Iterator[WorkerSession]:
@@ -144,7 +143,9 @@ class Lab:
         return [entry["Names"][0] for entry in listed]
 
     def check_nothing_left(self) -> None:
-        """No container, no process, no socket, and the folder is the caller's own again."""
+        """No container, no process, no socket, and the folder is the caller's own again. Asked once."""
+        if not self.folder.exists():
+            return
         assert self.containers() == []
         assert [pid for pid in self.recorder.followed if start_ticks(pid) is not None] == []
         assert not (self.exchange / "llem.sock").exists()

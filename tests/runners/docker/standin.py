@@ -49,7 +49,9 @@ def busy() -> None:
 
 
 def look_around() -> None:
-    status = dict(line.split(":\t", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
+    status = dict(
+        line.split(":\t", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines() if ":\t" in line
+    )
     found = {
         "uid": os.getuid(),
         "capabilities": [int(status[key], 16) for key in ("CapEff", "CapPrm", "CapBnd")],
@@ -59,7 +61,9 @@ def look_around() -> None:
         "cwd": str(pathlib.Path.cwd()),
         "token": os.environ.get("HF_TOKEN"),
         "parent": pathlib.Path("/proc/1/comm").read_text().strip(),
-        "writable": [path for path in ("/", "/usr", "/etc", "/tmp", "/dev/shm", str(folder)) if os.access(path, os.W_OK)],
+        "writable": [
+            path for path in ("/", "/usr", "/etc", "/tmp", "/dev/shm", str(folder)) if os.access(path, os.W_OK)
+        ],
         "monotonic": time.monotonic(),
     }
     # the token is compared by the test, and must not be found in the exchange folder afterwards
@@ -74,6 +78,11 @@ def act(what: str) -> None:
     elif what == "result":
         converse()
         hear("close")
+    elif what == "result on a sign":
+        say("progress", phase="warmup", done=1, total=2)
+        while not (folder / "sign").exists():
+            time.sleep(0.02)
+        converse()
     elif what == "result then crash":
         converse()
         os.kill(os.getpid(), signal.SIGSEGV)

@@ -71,7 +71,7 @@ def test_the_pid_is_the_root_of_the_workers_process_tree(lab: MakeLab) -> None:
 
 def test_the_token_reaches_the_worker_and_nobody_else(lab: MakeLab, capfd: pytest.CaptureFixture[str]) -> None:
     place = lab()
-    environment = {"DOCKER_HOST": place.client_host, "HF_TOKEN": TOKEN}
+    environment = {"HF_TOKEN": TOKEN}
     with place.running("look", environment=environment) as session:
         run(session)
         [name] = place.containers()
@@ -86,7 +86,7 @@ def test_the_token_reaches_the_worker_and_nobody_else(lab: MakeLab, capfd: pytes
 
 def test_an_error_message_does_not_hold_the_token(lab: MakeLab) -> None:
     place = lab(images={"pytorch": "local/no-such-image:1"})
-    environment = {"DOCKER_HOST": place.client_host, "HF_TOKEN": TOKEN}
+    environment = {"HF_TOKEN": TOKEN}
     with place.running("look", environment=environment) as session, pytest.raises(Exception, match="missing") as caught:
         run(session)
     assert TOKEN not in f"{caught.value!r}{caught.value}"
@@ -96,7 +96,7 @@ def test_the_hubs_cache_is_shared_read_only_and_offline(lab: MakeLab, tmp_path: 
     place = lab()
     cache = tmp_path / "hub"
     cache.mkdir()
-    with place.running("result", environment={"DOCKER_HOST": place.client_host, "HF_HUB_CACHE": str(cache)}) as session:
+    with place.running("result", environment={"HF_HUB_CACHE": str(cache)}) as session:
         run(session)
         found = place.client.api.inspect_container(place.containers()[0].lstrip("/"))
     [mount] = [mount for mount in found["Mounts"] if mount["Destination"] == str(cache)]
@@ -106,7 +106,7 @@ def test_the_hubs_cache_is_shared_read_only_and_offline(lab: MakeLab, tmp_path: 
 
 def test_what_a_result_says_of_the_runner(lab: MakeLab) -> None:
     place = lab()
-    runner = DockerRunner(place.settings(), {"DOCKER_HOST": place.client_host})
+    runner = DockerRunner(place.settings(), {"DOCKER_HOST": place.host})
     worker = runner.start(place.launch("crash"))
     worker.release()
     about = runner.describe()
