@@ -60,8 +60,8 @@ def test_it_records_often_near_edges_and_seldom_between(tmp_path: Path) -> None:
     energy = recording.energy["cpu"]
     dense = energy[energy[:, 0] < edge]
     gaps = np.diff(dense[2:, 0])
-    assert 30 < len(dense) < 100
-    assert 0.005 < np.median(gaps) < 0.025
+    assert 15 < len(dense) < 100
+    assert 0.005 < np.median(gaps) < 0.04
     assert np.std(gaps) > 0.002  # jitter: at a fixed pace it would lock to the counter's own
     assert len(energy) - len(dense) <= 5
     assert np.all(np.diff(energy[:, 2]) >= 0)
