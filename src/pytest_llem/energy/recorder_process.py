@@ -27,7 +27,7 @@ from pytest_llem.errors import LlemError
 DENSE_S = (0.005, 0.020)
 """Time between two counter reads near an edge. Jittered: H200s step on a strict 100 ms grid, and reads at a fixed pace
 would lock to it and see every step at the same phase."""
-POWER_S = 0.05
+POWER_S = 0.1
 FULL_EVERY_S = 0.5
 COST_EVERY_S = 2.0
 
