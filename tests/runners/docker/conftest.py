@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pytest_llem.errors import LlemError
+from pytest_llem.runners.base import Launch
 from pytest_llem.runners.docker.client import connect
 
 from .helpers import Lab, build_context
@@ -82,3 +83,15 @@ def lab(client: Any, base_image: str) -> Iterator[Callable[..., Lab]]:
     yield make
     for one in labs:
         one.check_nothing_left()
+
+
+@pytest.fixture
+def make_launch(tmp_path: Path) -> Callable[..., Launch]:
+    """Makes a launch for tests that need no engine."""
+
+    def make(backend: str = "pytorch", gpu_uuids: tuple[str, ...] = (), **more: Any) -> Launch:
+        fields = {"exchange": tmp_path, "job": tmp_path / "job-1.json", "base_folder": None, "log": tmp_path / "log"}
+        fields |= {"run_id": "run", "cell_id": "cell", "backend": backend, "gpu_uuids": gpu_uuids, **more}
+        return Launch(**fields)
+
+    return make

@@ -38,7 +38,7 @@ class Plan:
 
 def container_name(run_id: str, cell_id: str) -> str:
     """A readable, unique name of characters that Docker allows."""
-    readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{run_id}-{cell_id}").strip("-.")[:100]
+    readable = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{run_id}-{cell_id}").strip("-.")[:100]
     return f"llem-{readable}-{secrets.token_hex(3)}"
 
 

@@ -12,7 +12,9 @@ from pytest_llem.runners.base import Launch
 from pytest_llem.runners.docker.client import Engine
 
 NOBODY = 65534
-IMAGE_FOLDERS = frozenset({"/", "/etc", "/opt", "/tmp", "/usr", "/var"})  # mounting over these would hide the image's own
+IMAGE_FOLDERS = frozenset(
+    {"/", "/etc", "/opt", "/tmp", "/usr", "/var"}
+)  # mounting over these would hide the image's own
 
 
 @dataclass(frozen=True)

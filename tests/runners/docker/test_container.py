@@ -1,0 +1,87 @@
+"""What is asked of the engine for a container."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_llem.runners.base import Launch
+from pytest_llem.runners.docker.container import Plan, container_name, creation_arguments
+from pytest_llem.runners.docker.folders import Binding
+from pytest_llem.runners.docker.gpus import GpuRequest
+from pytest_llem.runners.docker.settings import DockerSettings
+
+docker = pytest.importorskip("docker")
+UUID = "GPU-11111111-aaaa-bbbb-cccc-000000000000"
+
+
+def arguments(launch: Launch, gpus: GpuRequest = GpuRequest("none"), **more: Any) -> dict[str, Any]:
+    fields = {
+        "name": "name",
+        "image": "image",
+        "launch": launch,
+        "folders": (Binding(launch.exchange, True),),
+        "user": (1, 2),
+        "gpus": gpus,
+        "cache": Path("/cache"),
+        "owner": "1 2 3 4",
+        "token": False,
+        "program": ("python3",),
+        **more,
+    }
+    return creation_arguments(Plan(**fields), DockerSettings())
+
+
+def test_names_are_readable_unique_and_allowed() -> None:
+    names = {container_name("batching-20261123T101500Z-7f3c", "pytorch[bs16 é/x]-c2" + "y" * 200) for _ in range(20)}
+    assert len(names) == 20
+    assert all(re.fullmatch(r"llem-batching-20261123T101500Z-7f3c-pytorch-bs16-x-c2y*-[0-9a-f]{6}", n) for n in names)
+    assert max(map(len, names)) < 128
+
+
+def test_the_nvidia_runtime_gets_uuids(make_launch: Callable[..., Launch]) -> None:
+    found = arguments(make_launch(), GpuRequest("nvidia-runtime", (UUID,)))
+    [request] = found["device_requests"]
+    assert (request["Driver"], request["DeviceIDs"], request["Capabilities"]) == (
+        "nvidia",
+        [UUID],
+        [["gpu", "utility"]],
+    )
+    assert "NVIDIA_VISIBLE_DEVICES" not in found["environment"]
+
+
+def test_cdi_gets_names(make_launch: Callable[..., Launch]) -> None:
+    found = arguments(make_launch(), GpuRequest("cdi", ("nvidia.com/gpu=1",)))
+    [request] = found["device_requests"]
+    assert (request["Driver"], request["DeviceIDs"]) == ("cdi", ["nvidia.com/gpu=1"])
+    assert found["environment"]["NVIDIA_VISIBLE_DEVICES"] == "void"
+
+
+def test_without_gpus_a_cuda_image_gets_none(make_launch: Callable[..., Launch]) -> None:
+    found = arguments(make_launch())
+    assert "device_requests" not in found
+    assert found["environment"]["NVIDIA_VISIBLE_DEVICES"] == "void"
+
+
+def test_a_network_only_where_a_download_is_needed(make_launch: Callable[..., Launch]) -> None:
+    assert arguments(make_launch())["network_mode"] == "none"
+    online = arguments(make_launch(network=True))
+    assert online["network_mode"] == "bridge"
+    assert "HF_HUB_OFFLINE" not in online["environment"]
+
+
+def test_a_token_in_the_launch_does_not_get_into_the_configuration(make_launch: Callable[..., Launch]) -> None:
+    found = arguments(make_launch(environment={"HF_TOKEN": "secret", "A": "1"}), token=True)
+    assert "secret" not in str(found)
+    assert found["environment"]["A"] == "1"
+    assert found["stdin_open"] is True
+
+
+def test_folders_below_roots_home_can_be_reached_by_others(make_launch: Callable[..., Launch]) -> None:
+    assert arguments(make_launch())["tmpfs"] == {"/tmp": "exec,mode=1777"}
+    below = arguments(make_launch(), folders=(Binding(Path("/root/models")),))
+    assert below["tmpfs"]["/root"] == "mode=0755,size=1m"
