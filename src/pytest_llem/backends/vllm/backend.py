@@ -24,7 +24,7 @@ class VllmBackend:
     def check(self, config: ExperimentConfig) -> None:
         """Raise BackendError for what cannot work, before vLLM is imported."""
         versions.require_supported(versions.installed())
-        options.check_lengths(config)
+        options.require_possible_length(config)
         if is_shape(config.model.id):
             model_folder(config.model.id)
             if options.needs_text(config) and config.model.tokenizer is None:

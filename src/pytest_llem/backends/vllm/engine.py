@@ -19,15 +19,15 @@ from pytest_llem.backends.vllm.options import (
     sampling_arguments,
     vllm_section,
 )
-from pytest_llem.backends.vllm.processes import descendants, end_all, peak_resident_bytes
+from pytest_llem.backends.vllm.processes import descendants, end_all, peak_resident_bytes, started_at
 from pytest_llem.backends.vllm.reasons import hint, reason
 from pytest_llem.backends.vllm.stepping import Requests, follow
+from pytest_llem.backends.vllm.watch import Watch
 from pytest_llem.errors import BackendError, LlemError
 from pytest_llem.study.config import ExperimentConfig
 
 _SHUTDOWN_S = 15.0  # for vLLM's own way of ending
 _GRACE_S = 5.0  # for its processes, before and after each signal
-_CACHE_RESET_S = 2.0
 
 
 class EngineProcesses:
@@ -36,16 +36,26 @@ class EngineProcesses:
     def __init__(self) -> None:
         self.log = LogTail()
         self._before = frozenset(descendants(os.getpid()))
-        self._handles: list[Any] = []
+        self._seen: dict[int, int | None] = {}  # process id -> start: a worker whose parent died is nobody's child
+        self._watch: Watch | None = None
 
     def watch(self, llm: Any) -> None:
-        """Remember the engine's own processes, to tell later how they ended."""
-        resources = getattr(llm.llm_engine.engine_core, "resources", None)
-        self._handles = list(getattr(getattr(resources, "engine_manager", None), "processes", ()))
+        """From now on, notice when one of the engine's own ends."""
+        self._watch = Watch(llm.llm_engine.engine_core)
+        self.pids()
+
+    def let_go(self) -> None:
+        """From now on they may end."""
+        if self._watch is not None:
+            self._watch.stop()
 
     def pids(self) -> tuple[int, ...]:
         """Ids of all processes that were started since; empty where the engine runs in this process."""
-        return tuple(pid for pid in descendants(os.getpid()) if pid not in self._before)
+        for pid in descendants(os.getpid()):
+            if pid not in self._before:
+                self._seen.setdefault(pid, started_at(pid))
+        self._seen = {pid: start for pid, start in self._seen.items() if start and started_at(pid) == start}
+        return tuple(sorted(self._seen))
 
     def end(self, grace_s: float = _GRACE_S) -> tuple[int, ...]:
         """End them; returns those that had to be forced."""
@@ -59,8 +69,7 @@ class EngineProcesses:
         except LlemError:
             raise
         except Exception as error:
-            exits = [(handle.pid, handle.exitcode) for handle in self._handles]
-            why = reason(error, self.log.lines(), exits)
+            why = reason(error, self.log.lines(), self._watch.exits() if self._watch else ())
             raise BackendError(f"{doing}: {why}", hint=hint(why)) from error
 
 
@@ -90,7 +99,6 @@ class LoadedVllm:
             max(map(len, prompts)), config.max_output_tokens, int(self._llm.llm_engine.model_config.max_model_len)
         )
         with self._processes.refusals("vLLM could not generate"):
-            self._forget_prefixes()
             if vllm_section(config).beam_search is not None:
                 return self._beam_search(prompts, config, marker)
             return self._sample(prompts, config, marker)
@@ -115,6 +123,7 @@ class LoadedVllm:
         llm, self._llm = self._llm, None
         if llm is None:
             return
+        self._processes.let_go()
         in_process = not self.pids()
         ending = threading.Thread(target=_shut_down, args=(llm, in_process), daemon=True)
         ending.start()
@@ -131,10 +140,11 @@ class LoadedVllm:
         engine = self._llm.llm_engine
         params = SamplingParams(**sampling_arguments(config, self._end_ids), output_kind=RequestOutputKind.DELTA)
         requests = Requests(sum(map(len, prompts)), marker, every_token=config.measure.token_times)
+        salt = self._fresh_salt()
         for prompt in prompts:
             request_id = str(next(self._numbers))
             requests.handed_over(request_id, params.n, time.monotonic())
-            engine.add_request(request_id, tokens_input(list(prompt)), params)
+            engine.add_request(request_id, tokens_input(list(prompt), cache_salt=salt), params)
         return follow(engine.has_unfinished_requests, engine.step, requests)
 
     def _beam_search(self, prompts: Prompts, config: ExperimentConfig, marker: Marker) -> list[Completion]:
@@ -143,7 +153,8 @@ class LoadedVllm:
 
         start = time.monotonic()
         params = BeamSearchParams(**beam_search_arguments(config))
-        results = self._llm.beam_search([{"prompt_token_ids": list(prompt)} for prompt in prompts], params)
+        salt = {"cache_salt": salt} if (salt := self._fresh_salt()) else {}
+        results = self._llm.beam_search([{"prompt_token_ids": list(prompt), **salt} for prompt in prompts], params)
         end = time.monotonic()
         answers = [
             tuple(result.sequences[0].tokens[len(prompt) :]) for result, prompt in zip(results, prompts, strict=True)
@@ -151,15 +162,9 @@ class LoadedVllm:
         marker("generate", sum(map(len, answers)))
         return [Completion(token_ids=answer, start=start, end=end) for answer in answers]
 
-    def _forget_prefixes(self) -> None:
-        """Every pass does the same work: what the pass before left in the cache must not spare it the prefill."""
-        if not self._caches_prefixes:
-            return
-        end = time.monotonic() + _CACHE_RESET_S
-        while not self._llm.reset_prefix_cache():  # refused while the last request's blocks are being freed
-            if time.monotonic() > end:
-                raise BackendError("vLLM's prefix cache cannot be emptied", hint="set enable_prefix_caching to false")
-            time.sleep(0.001)
+    def _fresh_salt(self) -> str | None:
+        """Every pass does the same work: blocks of another salt never match, so no prompt is known from before."""
+        return f"pass {next(self._numbers)}" if self._caches_prefixes else None
 
 
 def _shut_down(llm: Any, in_process: bool) -> None:

@@ -88,24 +88,18 @@ def beam_search_arguments(config: ExperimentConfig) -> dict[str, Any]:
     return {"max_tokens": config.max_output_tokens} | beams.model_dump(exclude={"extra"}) | beams.extra
 
 
-def check_lengths(config: ExperimentConfig) -> None:
-    """Raise BackendError for lengths that contradict each other; vLLM would say so late, or cut answers in silence."""
-    section = vllm_section(config)
-    least, most = section.sampling.min_tokens, config.max_output_tokens
+def require_possible_length(config: ExperimentConfig) -> None:
+    """Raise BackendError for an answer that must be longer than it may be; vLLM would say so for each request."""
+    least, most = vllm_section(config).sampling.min_tokens, config.max_output_tokens
     if least is not None and least > most:
         raise BackendError(
             f"min_tokens must be less than or equal to max_tokens={most}, got {least}.",
             hint="raise max_output_tokens or lower vllm.sampling.min_tokens",
         )
-    room = section.engine.max_model_len
-    if room is None:
-        return
-    prompt = config.dataset.input_tokens if config.dataset.source == "synthetic" else 1
-    require_room(prompt, most, room)
 
 
 def require_room(prompt: int, output: int, room: int) -> None:
-    """Raise BackendError if a prompt of that many tokens and its answer do not fit."""
+    """Raise BackendError if a prompt of that many tokens and its answer do not fit; vLLM would cut the answer short."""
     if prompt + output > room:
         raise BackendError(
             f"The decoder prompt (length {prompt}) plus the number of requested output tokens ({output}) is longer "

@@ -29,6 +29,12 @@ def descendants(root: int) -> tuple[int, ...]:
     return tuple(sorted(pid for pid in found if not _is_tracker(pid)))
 
 
+def started_at(pid: int) -> int | None:
+    """When the process started, in ticks since boot: an id alone may by now be another's. None if it has ended."""
+    found = _stat(pid)
+    return found[1] if found else None
+
+
 def end_all(pids: Iterable[int], grace_s: float) -> tuple[int, ...]:
     """Wait for processes to end, then SIGTERM, then SIGKILL, ``grace_s`` each; returns those that needed force."""
     forced: tuple[int, ...] = ()
@@ -65,13 +71,18 @@ def _wait(pids: tuple[int, ...], seconds: float) -> tuple[int, ...]:
 
 
 def _parent(pid: int) -> int | None:
-    """None for a process that has ended, or waits only to be buried."""
+    found = _stat(pid)
+    return found[0] if found else None
+
+
+def _stat(pid: int) -> tuple[int, int] | None:
+    """Parent and start (proc_pid_stat(5)); None for a process that has ended, or waits only to be buried."""
     try:
         raw = (_PROC / str(pid) / "stat").read_bytes()
     except OSError:
         return None
-    state, parent = raw[raw.rindex(b")") + 2 :].split()[:2]  # the name before may hold brackets and spaces
-    return None if state in (b"Z", b"X") else int(parent)
+    fields = raw[raw.rindex(b")") + 2 :].split()  # the name before may hold brackets and spaces
+    return None if fields[0] in (b"Z", b"X") else (int(fields[1]), int(fields[19]))
 
 
 def _is_tracker(pid: int) -> bool:

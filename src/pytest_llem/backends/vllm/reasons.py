@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 
 _ERROR = re.compile(r"^(?P<process>\([^)]*\) )?ERROR \S+ \S+ (?P<where>\[[^\]]*\]) ?(?P<text>.*)$")
 _EXCEPTION = re.compile(
@@ -71,7 +71,8 @@ def _logged_reason(log: Iterable[str]) -> str | None:
         for number in reversed(range(len(lines))):
             found = _EXCEPTION.match(lines[number])
             if found and not _POINTS_ELSEWHERE.search(found["text"]):
-                return f"{found['name']}: {_joined([found['text'], *lines[number + 1 :]])}"
+                more = takewhile(lambda line: not _EXCEPTION.match(line), lines[number + 1 :])
+                return f"{found['name']}: {_joined([found['text'], *more])}"
     return None
 
 
