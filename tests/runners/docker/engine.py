@@ -20,10 +20,8 @@ class PrivateEngine:
     """Started and stopped at will. Needs root and dockerd."""
 
     def __init__(self, data: Path | None = None) -> None:
-        # in memory where possible: an image is copied into it and removed again
-        self.folder = Path(
-            tempfile.mkdtemp(prefix="llem-engine-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-        )
+        memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # quicker: an image is copied in and removed again
+        self.folder = Path(tempfile.mkdtemp(prefix="llem-engine-", dir=memory))
         self.data = data or self.folder / "data"
         self.host = f"unix://{self.folder}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None

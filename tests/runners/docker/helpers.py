@@ -50,10 +50,8 @@ def build_context(base_image: str, act: str, labels: dict[str, str]) -> io.Bytes
         f"ENV STANDIN={json.dumps(act)}",
         *(f"LABEL org.pytest-llem.{name}={json.dumps(value)}" for name, value in labels.items()),
     ]
-    files = {
-        "Dockerfile": "\n".join(lines).encode(),
-        "pytest_llem/runners/worker.py": (HERE / "standin.py").read_bytes(),
-    }
+    files = {"Dockerfile": "\n".join(lines).encode()}
+    files["pytest_llem/runners/worker.py"] = (HERE / "standin.py").read_bytes()
     for name in ("__init__", "runners/__init__", "runners/messages", "runners/docker/__init__", "runners/docker/entry"):
         files[f"pytest_llem/{name}.py"] = (SOURCE / "pytest_llem" / f"{name}.py").read_bytes()
     context = io.BytesIO()

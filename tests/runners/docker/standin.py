@@ -14,6 +14,7 @@ import time
 from pytest_llem.runners.messages import CONFIG_VARIABLE, PROTOCOL_VERSION, encode
 
 folder = pathlib.Path(os.environ[CONFIG_VARIABLE]).parent
+PLACES = ("/", "/usr", "/etc", "/tmp", "/dev/shm", str(folder))
 connection = socket.socket(socket.AF_UNIX)
 
 
@@ -49,9 +50,8 @@ def busy() -> None:
 
 
 def look_around() -> None:
-    status = dict(
-        line.split(":\t", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines() if ":\t" in line
-    )
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     found = {
         "uid": os.getuid(),
         "capabilities": [int(status[key], 16) for key in ("CapEff", "CapPrm", "CapBnd")],
@@ -61,9 +61,7 @@ def look_around() -> None:
         "cwd": str(pathlib.Path.cwd()),
         "token": os.environ.get("HF_TOKEN"),
         "parent": pathlib.Path("/proc/1/comm").read_text().strip(),
-        "writable": [
-            path for path in ("/", "/usr", "/etc", "/tmp", "/dev/shm", str(folder)) if os.access(path, os.W_OK)
-        ],
+        "writable": [path for path in PLACES if os.access(path, os.W_OK)],
         "monotonic": time.monotonic(),
     }
     # the token is compared by the test, and must not be found in the exchange folder afterwards

@@ -16,10 +16,11 @@ from pytest_llem.runners.docker.gpus import GpuRequest
 from pytest_llem.runners.docker.settings import DockerSettings
 
 docker = pytest.importorskip("docker")
+NO_GPUS = GpuRequest("none")
 UUID = "GPU-11111111-aaaa-bbbb-cccc-000000000000"
 
 
-def arguments(launch: Launch, gpus: GpuRequest = GpuRequest("none"), **more: Any) -> dict[str, Any]:
+def arguments(launch: Launch, gpus: GpuRequest = NO_GPUS, **more: Any) -> dict[str, Any]:
     fields = {
         "name": "name",
         "image": "image",

@@ -110,7 +110,7 @@ def test_an_image_without_the_interpreter(lab: MakeLab) -> None:
 def test_gpus_that_the_engine_cannot_give(lab: MakeLab) -> None:
     with (
         lab().running("result", gpu_uuids=("GPU-00000000-0000-0000-0000-000000000000",)) as session,
-        pytest.raises(RunnerError, match="cannot give a container the GPU|driver does not know") as caught,
+        pytest.raises(RunnerError, match=r"cannot give a container the GPU|driver does not know") as caught,
     ):
         run(session)
     assert caught.value.hint is None or "NVIDIA Container Toolkit" in caught.value.hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import signal
 import subprocess
@@ -46,7 +47,7 @@ def test_a_restart_ends_the_experiment_and_says_why(engine: PrivateEngine, lab: 
         engine.start()
 
     place = lab(connect({"DOCKER_HOST": engine.host}), engine.host)
-    with place.running("busy") as session, pytest.raises(WorkerCrashed, match="Docker Engine (was|went)"):
+    with place.running("busy") as session, pytest.raises(WorkerCrashed, match=r"Docker Engine (was|went)"):
         run(session, on_progress(restart))
 
 
@@ -71,7 +72,7 @@ def test_a_crash_while_the_engine_is_away(engine: PrivateEngine, lab: MakeLab) -
         engine.start()
 
     place = lab(connect({"DOCKER_HOST": engine.host}), engine.host)
-    with place.running("busy") as session, pytest.raises(WorkerCrashed, match="Docker Engine (was|went)"):
+    with place.running("busy") as session, pytest.raises(WorkerCrashed, match=r"Docker Engine (was|went)"):
         run(session, on_progress(kill_both))
 
 
@@ -84,9 +85,7 @@ def test_an_engine_without_disk_space(client: Any, lab: MakeLab) -> None:
     try:
         place = lab(engine.start(), engine.host, images={"pytorch": "local/empty:1"})
         place.client.api.import_image_from_data(_empty_root(), repository="local/empty", tag="1")
-        with (disk / "filling").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-            while True:
-                file.write(bytes(1 << 12))
+        _fill(disk)
         with pytest.raises(RunnerError, match="the disk is full") as caught:
             DockerRunner(place.settings(), {"DOCKER_HOST": engine.host}).start(place.launch("result"))
         assert "docker system df" in str(caught.value.hint)
@@ -96,6 +95,12 @@ def test_an_engine_without_disk_space(client: Any, lab: MakeLab) -> None:
         if disk.is_mount():
             subprocess.run(["umount", disk], check=True)
         disk.rmdir()
+
+
+def _fill(disk: Path) -> None:
+    with contextlib.suppress(OSError), (disk / "filling").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 12))
 
 
 def _empty_root() -> bytes:
@@ -109,6 +114,6 @@ def _empty_root() -> bytes:
 
 def test_no_engine_at_all() -> None:
     runner = DockerRunner(DockerSettings(), {"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
-    with pytest.raises(RunnerError, match="no Docker Engine answers at unix:///nonexistent/docker.sock") as caught:
+    with pytest.raises(RunnerError, match=r"no Docker Engine answers at unix:///nonexistent/docker\.sock") as caught:
         runner.preflight([])
     assert "DOCKER_HOST" in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from pytest_llem.runners.docker.sweep import sweep_dead_containers
 
 from .helpers import SOURCE
 
+NotFound = pytest.importorskip("docker").errors.NotFound
 pytestmark = pytest.mark.docker
 STUDY = """
 llem: 1
@@ -68,8 +70,9 @@ class Run:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             for container in self.containers():
-                if b"progress" in self.client.api.logs(container):
-                    return int(self.client.api.inspect_container(container)["State"]["Pid"])
+                with contextlib.suppress(NotFound):
+                    if b"progress" in self.client.api.logs(container):
+                        return int(self.client.api.inspect_container(container)["State"]["Pid"])
             time.sleep(0.1)
         pytest.fail(f"no worker came up:\n{self.output.read_text()}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from hypothesis import given
@@ -19,9 +20,7 @@ def written(path: Path, chunks: list[bytes], half: int) -> bytes:
 
 
 @given(st.lists(st.binary(max_size=30)), st.integers(1, 40))
-def test_beginning_and_end_are_kept(tmp_path_factory: object, chunks: list[bytes], half: int) -> None:
-    import tempfile
-
+def test_beginning_and_end_are_kept(chunks: list[bytes], half: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = written(Path(folder, "log"), chunks, half)
     whole = b"".join(chunks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from pytest_llem.runners.docker.owner import is_dead
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 RUN_LABEL = "llem.run"
 CELL_LABEL = "llem.cell"
 OWNER_LABEL = "llem.pid"
+_TICK_S = 0.05
+GOING_WAIT_TICKS = 200
 
 
 def sweep_dead_containers(client: DockerClient) -> list[str]:
@@ -26,17 +29,21 @@ def sweep_own_containers(client: DockerClient, owner: str) -> list[str]:
 
 
 def remove(client: DockerClient, name: str) -> bool:
-    """Kill and remove a container with its anonymous volumes; False if it is already gone or going."""
+    """Kill and remove a container with its anonymous volumes; False if it was already gone or going."""
     from docker.errors import APIError, NotFound
 
-    with contextlib.suppress(NotFound):
-        try:
-            client.api.remove_container(name, force=True, v=True)
-        except APIError as error:
-            if error.status_code == 409 and "already in progress" in str(error.explanation):
-                return False
-            raise
+    try:
+        client.api.remove_container(name, force=True, v=True)
         return True
+    except NotFound:
+        return False
+    except APIError as error:
+        if error.status_code != 409 or "already in progress" not in str(error.explanation):
+            raise
+    with contextlib.suppress(NotFound):
+        for _ in range(GOING_WAIT_TICKS):
+            client.api.inspect_container(name)
+            time.sleep(_TICK_S)
     return False
 
 
