@@ -45,5 +45,6 @@ def _row(entry: Entry, metric: str, unit: str) -> dict[str, str | float] | None:
         factor = float(quantile(0.975, np.array(len(values) - 1.0)))
         row["range"] = f"± {factor * float(values.std(ddof=1)) / math.sqrt(len(values)):.3g}"
     measured = "measured" if entry.measured else "ESTIMATED"
-    row["extra"] = f"{len(values)} cycles, {measured} ({entry.energy_source}), {', '.join(entry.models) or 'no GPU'}"
+    count = "1 cycle" if len(values) == 1 else f"{len(values)} cycles"
+    row["extra"] = f"{count}, {measured} ({entry.energy_source}), {', '.join(entry.models) or 'no GPU'}"
     return row

@@ -107,7 +107,10 @@ def changes(
     sampled = ~(design.pooled | (floor.between > 0)) & np.isfinite(error)
     if n > 1 and m > 1 and bool(sampled.any()):
         count = max(resamples, math.ceil(_TAIL / alpha))
-        factor[:, sampled] = _bootstrap_factors(now[sampled], base[sampled], alpha, count)
+        # with three cycles against three, resamples without spread can push the quantile out without bound;
+        # Student's t with the smaller side's freedom is wide enough for any two variances
+        widest = quantile(1 - alpha, np.array(min(n, m) - 1.0))
+        factor[:, sampled] = np.minimum(_bootstrap_factors(now[sampled], base[sampled], alpha, count), widest)
     with np.errstate(invalid="ignore"):
         low, high = shift - factor[0] * error, shift + factor[1] * error
     return Changes(shift, np.where(error > 0, low, shift), np.where(error > 0, high, shift), error, dof, design)

@@ -20,9 +20,9 @@ _log_gamma = np.vectorize(math.lgamma, otypes=[np.float64])
 def upper_tail(t: FloatArray, dof: FloatArray) -> FloatArray:
     """P(T > t) for each pair of ``t`` and degrees of freedom (at least 1); both of one shape, infinite t allowed."""
     dof = np.clip(dof, 1.0, MOST_DOF)
-    with np.errstate(over="ignore"):
-        x = dof / (dof + t * t)
-    half = 0.5 * _incomplete_beta(dof / 2, x)
+    with np.errstate(over="ignore", divide="ignore"):
+        ratio = t * t / dof
+        half = 0.5 * _incomplete_beta(dof / 2, 1 / (1 + ratio), 1 / (1 + 1 / ratio))
     return np.where(t >= 0, half, 1.0 - half)
 
 
@@ -46,18 +46,17 @@ def _quantile_table(probability: float) -> tuple[FloatArray, FloatArray]:
     return inverse, (low + high) / 2
 
 
-def _incomplete_beta(a: FloatArray, x: FloatArray) -> FloatArray:
-    """The regularised incomplete beta function I_x(a, 1/2).
+def _incomplete_beta(a: FloatArray, x: FloatArray, rest: FloatArray) -> FloatArray:
+    """The regularised incomplete beta function I_x(a, 1/2); ``rest`` is 1 - x, given apart as x may be next to 1.
 
     Its continued fraction, evaluated by Lentz's method on the side of the mean where it converges fast
     (Abramowitz and Stegun 26.5.8; DLMF 8.17.22).
     """
-    a, x = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(x, dtype=np.float64))
     b = np.full(a.shape, 0.5)
     swap = x > (a + 1) / (a + b + 2)
-    p, q, y = np.where(swap, b, a), np.where(swap, a, b), np.where(swap, 1 - x, x)
+    p, q, y, other = np.where(swap, b, a), np.where(swap, a, b), np.where(swap, rest, x), np.where(swap, x, rest)
     with np.errstate(divide="ignore"):
-        front = p * np.log(y) + q * np.log1p(-y) + _log_gamma(p + q) - _log_gamma(p) - _log_gamma(q)
+        front = p * np.log(y) + q * np.log(other) + _log_gamma(p + q) - _log_gamma(p) - _log_gamma(q)
     value = np.exp(front) / p * _beta_fraction(p, q, y)
     return np.asarray(np.where(swap, 1 - value, value), dtype=np.float64)
 

@@ -1,0 +1,45 @@
+"""Runs made by hand, for tests of baselines and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pytest_llem.results.baseline import Baseline, make_baseline
+from pytest_llem.results.model import DeviceEnergy, ExperimentResult, Window
+from tests.results.samples import make_result
+
+
+def device(uuid: str = "GPU-1", name: str = "NVIDIA H200", **changes: Any) -> DeviceEnergy:
+    return DeviceEnergy(uuid=uuid, name=name, energy_j=10.0, **changes)
+
+
+def window(length: float = 1.0) -> Window:
+    return Window(start=0.0, end=length, passes=1, requests=4, input_tokens=400, output_tokens=100, energy_j=10.0)
+
+
+def cycles(values: Sequence[float], name: str = "pytorch-bs1", **changes: Any) -> list[ExperimentResult]:
+    """A configuration's results, one for each value of the energy of an output token."""
+    fields: dict[str, Any] = {
+        "config_hash": name.rjust(16, "0"),
+        "devices": (device(),),
+        "repeats": (window(),),
+        **changes,
+    }
+    return [
+        make_result(cell_id=f"{name}-c{i}", cycle=i, energy_per_output_token_j=value, **fields)
+        for i, value in enumerate(values, start=1)
+    ]
+
+
+def run(values: Sequence[float], name: str = "pytorch-bs1", **changes: Any) -> Baseline:
+    return make_baseline(cycles(values, name, **changes))
+
+
+def noisy(mean: float, n: int = 5, noise: float = 0.005, seed: int = 0) -> list[float]:
+    """Values around a mean with exactly that noise (standard deviation of logs): no verdict hangs on luck."""
+    logs = np.random.default_rng(seed).normal(size=n)
+    logs = (logs - logs.mean()) / logs.std(ddof=1)
+    return [float(x) for x in mean * np.exp(noise * logs)]
