@@ -94,6 +94,17 @@ def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path, monkeypatch
     assert "XDG_CACHE_HOME" in caught.value.hint
 
 
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(BackendError, match="no home folder") as caught:
+        models.model_folder("tiny")
+    assert caught.value.hint == "set XDG_CACHE_HOME to a folder that can be written"
+
+
 def test_an_unknown_shape_lists_the_known_ones() -> None:
     with pytest.raises(BackendError, match="shape:lama-1b") as caught:
         models.model_folder("shape:lama-1b")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pytest_llem.backends.base import Engine
+from pytest_llem.backends.base import Completion, Engine
 from pytest_llem.backends.models import model_folder
-from pytest_llem.backends.pytorch import PytorchBackend
+from pytest_llem.backends.pytorch import PytorchBackend, PytorchEngine
 from pytest_llem.errors import BackendError, MissingDependency
 
 from .conftest import experiment, quiet, run
@@ -139,14 +140,25 @@ def test_prompt_lookup_gives_the_greedy_answer(tiny: Engine) -> None:
     assert marks[:2] == [("prefill", 3), ("decode", 31)]
 
 
+def step_sizes(answer: Completion) -> list[int]:
+    """How many tokens came in each step."""
+    return list(Counter(answer.token_times or ()).values())
+
+
 def test_an_assistant_drafts_and_the_answer_stays(tiny: Engine) -> None:
     config = experiment(pytorch={"assistant_model": "tiny"})
     engine = PytorchBackend().load(config, quiet)
+    assert isinstance(engine, PytorchEngine)
+    assert engine._assistant is not None
+    engine._assistant.generation_config.num_assistant_tokens_schedule = "heuristic"  # learns from call to call
+    engine._assistant.generation_config.assistant_confidence_threshold = 0.0
     greedy, _ = run(tiny, PROMPTS)
     timed = {"token_times": True}
     drafted, _ = run(engine, PROMPTS, measure=timed, pytorch={"assistant_model": "tiny"})
+    again, _ = run(engine, PROMPTS, measure=timed, pytorch={"assistant_model": "tiny"})
     engine.close()
     assert [answer.token_ids for answer in drafted] == [answer.token_ids for answer in greedy]
+    assert [step_sizes(answer) for answer in again] == [step_sizes(answer) for answer in drafted]
     steps = {answer.token_times for answer in drafted}
     assert all(len(set(times or ())) < 32 for times in steps)  # accepted drafts share their step's time
     assert any("drafts by tiny" in note for note in engine.facts.notes)

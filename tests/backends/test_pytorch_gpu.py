@@ -17,6 +17,14 @@ LLAMA = {"id": "shape:llama-1b"}
 PROMPTS = [[1000 + 100 * row + column for column in range(32)] for row in range(4)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def gpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("PyTorch sees no GPU")
+
+
 @pytest.fixture(scope="module")
 def llama() -> Iterator[Engine]:
     engine = PytorchBackend().load(experiment(model=LLAMA), quiet)

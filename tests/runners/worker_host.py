@@ -49,7 +49,11 @@ class TestHost:
         self.log = folder / "log.txt"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pytest_llem.runners.worker"], env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", "pytest_llem.runners.worker"],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._connection, _ = listener.accept()
         listener.close()

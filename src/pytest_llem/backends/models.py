@@ -19,6 +19,7 @@ from pytest_llem.study.identity import is_folder
 
 TINY = "tiny"
 _SHAPE = "shape:"
+_CACHE_HINT = "set XDG_CACHE_HOME to a folder that can be written"
 
 
 def is_tiny(model_id: str) -> bool:
@@ -77,7 +78,10 @@ def _shape(model_id: str) -> shapes.Shape:
 def cache_folder() -> Path:
     """Where built-in models are kept: ``$XDG_CACHE_HOME`` or ``~/.cache``, then ``pytest-llem/models``."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "pytest-llem" / "models"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "pytest-llem" / "models"
+    except RuntimeError:
+        raise BackendError("this user has no home folder to keep built-in models in", hint=_CACHE_HINT) from None
 
 
 def _cached(name: str, write: Callable[[Path], None]) -> Path:
@@ -100,6 +104,6 @@ def _cached(name: str, write: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise BackendError(
             f"the built-in model cannot be written to {final}: {error.strerror or error}",
-            hint="set XDG_CACHE_HOME to a folder that can be written",
+            hint=_CACHE_HINT,
         ) from error
     return final

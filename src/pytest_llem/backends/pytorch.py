@@ -70,6 +70,7 @@ class PytorchEngine:
     ) -> None:
         self._model: Any = model  # generate's own type stubs are wrong for half of its arguments
         self._assistant = assistant
+        self._drafted_tokens = None if assistant is None else assistant.generation_config.num_assistant_tokens
         self._peak = peak
         self.peak_memory_how = peak.how
         self._cuda = sorted({weight.device.index for weight in model.parameters() if weight.device.type == "cuda"})
@@ -83,6 +84,8 @@ class PytorchEngine:
         batch_size = pytorch_section(config).batch_size
         self._require_room(prompts, config)
         torch.manual_seed(config.seed)
+        if self._assistant is not None:  # a "heuristic" schedule keeps what it learned from one call to the next
+            self._assistant.generation_config.num_assistant_tokens = self._drafted_tokens
         answers: list[Completion] = []
         with refusals("transformers could not generate"):
             for first in range(0, len(prompts), batch_size):

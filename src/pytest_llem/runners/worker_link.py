@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
+import signal
 import socket
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 from pytest_llem.errors import RunnerError
+from pytest_llem.runners.local import session_members
 from pytest_llem.runners.messages import Kind, Message, decode, encode
 
 HOST_LOST = 3  # exit status of a worker that lost its host
@@ -46,14 +50,14 @@ class HostLink:
         except (OSError, ValueError):
             pass  # a broken line is a lost host, too
         if not self._done:
-            os._exit(HOST_LOST)
+            _end_without_host()
 
     def send(self, kind: Kind, **fields: object) -> None:
         """Send one message; without a host there is nothing left to do, so the process ends."""
         try:
             self._socket.sendall(encode(kind, **fields))
         except OSError:
-            os._exit(HOST_LOST)
+            _end_without_host()
 
     def part(self) -> None:
         """From here on the host may hang up: all has been said."""
@@ -67,3 +71,14 @@ class HostLink:
         if order["type"] not in kinds:
             raise RunnerError(f"the host said {order['type']!r} where the worker expected {' or '.join(kinds)}")
         return order
+
+
+def _end_without_host() -> NoReturn:
+    """End at once, and with it whatever an inference library has started: nobody else is left to do that."""
+    own = os.getpid()
+    if os.getsid(0) == own:
+        for pid in session_members(own):
+            if pid != own:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+    os._exit(HOST_LOST)
