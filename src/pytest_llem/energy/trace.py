@@ -2,13 +2,14 @@
 
 A trace knows nothing of estimators. It is written by the recorder, cut to windows, and read again by any machine.
 Times are seconds on ``CLOCK_MONOTONIC``; in memory energy is in joules and power in watts, in the file in the meter's
-own mJ and mW, so that nothing is rounded.
+own mJ and mW. Whole mJ and mW, which is all that NVML gives, survive writing and reading exactly.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from pytest_llem.errors import TraceError
 
 Samples = NDArray[np.float64]
+
+MILLI = 1000.0
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,13 @@ class Trace:
         return tuple((m.label, m.units, start, m.end) for m, start in zip(self.marks, starts, strict=True))
 
 
-def _samples(rows: object, scale: float, scaled: Sequence[int], where: str) -> Samples:
+def _samples(rows: object, milli: Sequence[int], where: str) -> Samples:
     try:
         array = np.array(rows, dtype=np.float64).reshape(-1, 3) if rows else np.empty((0, 3))
     except (TypeError, ValueError) as error:
         raise TraceError(f"{where}: not rows of three numbers: {error}") from None
-    for column in scaled:
-        array[:, column] *= scale
+    for column in milli:
+        array[:, column] /= MILLI  # a quotient is correctly rounded, a product with 0.001 is not
     return array
 
 
@@ -89,8 +92,8 @@ def _trace(item: object, where: str, data: dict[str, object]) -> Trace:
             t0=float(item["t0"]),
             t1=float(item["t1"]),
             marks=tuple(Mark(str(label), float(units), float(end)) for label, units, end in item.get("marks", ())),
-            energy=_samples(item.get("energy"), 1e-3, (2,), f"{where}.energy"),
-            power=_samples(item.get("power"), 1e-3, (1, 2), f"{where}.power"),
+            energy=_samples(item.get("energy"), (2,), f"{where}.energy"),
+            power=_samples(item.get("power"), (1, 2), f"{where}.power"),
             device=str(item.get("device", data.get("device", ""))),
             driver=str(item.get("driver", data.get("driver", ""))),
             extra={str(k): str(v) for k, v in item.get("extra", {}).items()},
@@ -114,15 +117,23 @@ def dump_traces(traces: Iterable[Trace]) -> bytes:
 
 
 def _plain(trace: Trace) -> dict[str, object]:
-    milli = lambda value: None if np.isnan(value) else value * 1e3  # noqa: E731  (a missing field is null in the file)
     return {
         "name": trace.name,
         "t0": trace.t0,
         "t1": trace.t1,
         "marks": [[mark.label, mark.units, mark.end] for mark in trace.marks],
-        "energy": [[before, after, counter * 1e3] for before, after, counter in trace.energy.tolist()],
-        "power": [[t, milli(instant), milli(average)] for t, instant, average in trace.power.tolist()],
+        "energy": [[before, after, _milli(counter)] for before, after, counter in trace.energy.tolist()],
+        "power": [[t, _milli(instant), _milli(average)] for t, instant, average in trace.power.tolist()],
         "device": trace.device,
         "driver": trace.driver,
         "extra": trace.extra,
     }
+
+
+def _milli(value: float) -> float | int | None:
+    """In thousandths; a missing field is null in the file."""
+    if math.isnan(value):
+        return None
+    scaled = value * MILLI
+    whole = round(scaled) if math.isfinite(scaled) else scaled
+    return whole if whole / MILLI == value else scaled

@@ -13,12 +13,13 @@ import numpy as np
 
 from pytest_llem.energy.estimators.grid import Ints
 from pytest_llem.energy.estimators.interval import INSTRUMENT_J
-from pytest_llem.energy.estimators.knots import IDLE_STEPS, Knots, idle_step
+from pytest_llem.energy.estimators.knots import Knots, idle_step
 from pytest_llem.energy.estimators.lag import H200_S, Lag
 
 SETTLE_LAGS = 4.5  # after so many time constants a one-pole has forgotten all but 1 %; the median takes the rest
 IDLE_NOISE = 0.003  # relative standard deviation of idle power from a few steps
-UNALIKE = 0.25  # idle power that differs by more between the two sides was not idle on one of them
+UNALIKE = 0.25  # a step that differs by more from the others was not idle
+FEWEST = 3  # knots on each side, for a counter whose steps the reads did not resolve
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,10 @@ class Bracket:
 
 def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
     """The bracketed energy of ``t0`` to ``t1`` (s); None without idle time on both sides."""
-    before = np.flatnonzero(knots.time <= t0 - knots.slack / 2)[-IDLE_STEPS:]
-    after = _settled(knots, t1, lag)[:IDLE_STEPS]
+    before = np.flatnonzero(knots.time <= t0 - knots.slack / 2)[-knots.idle_count :]
+    after = _settled(knots, t1, lag)[: knots.idle_count]
     step = idle_step(knots, before, after)
-    if not len(before) or not len(after) or step is None:
-        return None
-    sides = [alone for side in (before, after) if (alone := idle_step(knots, side)) is not None]
-    if max(sides) - min(sides) > UNALIKE * abs(step):
+    if step is None or not _idle(knots, step, before) or not _idle(knots, step, after):
         return None
     power = step / knots.period
     a, b = np.meshgrid(before, after)
@@ -52,6 +50,13 @@ def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
     sd = float(np.sqrt(INSTRUMENT_J**2 + noise**2 + clock**2 + stale**2 + unseen**2))
     start = float(np.median(knots.energy[before] + power * (t0 - knots.time[before])))
     return Bracket(float(np.median(energy)), sd, power, start)
+
+
+def _idle(knots: Knots, step: float, side: Ints) -> bool:
+    """Whether all the steps (J) on one side of a window are alike, idle, and enough."""
+    steps = np.diff(knots.energy[side]) / np.diff(knots.index[side])
+    enough = 1 if knots.rhythm == "grid" else FEWEST
+    return len(side) >= enough and bool(np.all(np.abs(steps - step) <= UNALIKE * abs(step)))
 
 
 def _settled(knots: Knots, end: float, lag: Lag) -> Ints:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pytest_llem.energy.estimators import checks
 from pytest_llem.energy.estimators.bracketed import Bracket, bracketed
 from pytest_llem.energy.estimators.grid import Floats
-from pytest_llem.energy.estimators.interval import window_interval
+from pytest_llem.energy.estimators.interval import PART_VARIATION, VARIATION, window_interval
 from pytest_llem.energy.estimators.knots import Knots, find_knots, read_knots
 from pytest_llem.energy.estimators.lag import Lag, find_lag
 from pytest_llem.energy.estimators.phases import inner_boundaries
@@ -43,15 +43,23 @@ def estimate(trace: Trace, method: str = "bracketed") -> TraceEnergy:
         notes.append(f"{method} needs an energy counter; this meter has none, so its power was integrated")
         method = "power_integral"
     reasons = check_samples(trace, uses_counter=method != "power_integral")
+    if method == "bracketed" and {"samples_start_late", "device_lost"}.intersection(reasons):
+        reasons += ("no_bracket",)
     counter = None if FATAL.intersection(reasons) else _look(trace)
     if counter is not None and method != "power_integral":
         reasons += checks.check_steps(trace, counter.knots)
         if method == "bracketed" and counter.bracket is None:
             reasons += ("no_bracket",)
     if FATAL.intersection(reasons):
-        windows = tuple(WindowEnergy(*part, energy_j=None, ci95=None) for part in trace.parts())
-        return TraceEnergy(trace.name, method, None, None, windows, reasons=reasons, notes=tuple(notes))
-    return _evaluate(trace, method, counter, reasons, notes)
+        return _nothing(TraceEnergy(trace.name, method, None, None, (), reasons=reasons, notes=tuple(notes)), trace)
+    result = _evaluate(trace, method, counter, reasons, notes)
+    return result if result.valid else _nothing(result, trace)
+
+
+def _nothing(result: TraceEnergy, trace: Trace) -> TraceEnergy:
+    """The result without the energies that its reasons forbid to believe."""
+    windows = tuple(WindowEnergy(*part, energy_j=None, ci95=None) for part in trace.parts())
+    return replace(result, energy_j=None, ci95=None, mean_power_w=None, windows=windows)
 
 
 def _look(trace: Trace) -> _Counter | None:
@@ -112,7 +120,8 @@ def _boundaries(trace: Trace, method: str, counter: _Counter | None, times: Floa
 def _windows(trace: Trace, found: Boundaries) -> tuple[WindowEnergy, ...]:
     energy = np.diff(found.energy)
     sd = np.hypot(found.sd[1:], found.sd[:-1])
+    variation = PART_VARIATION if len({mark.label for mark in trace.marks}) > 1 else VARIATION
     return tuple(
-        WindowEnergy(label, units, start, end, float(e), window_interval(float(e), float(s)))
+        WindowEnergy(label, units, start, end, float(e), window_interval(float(e), float(s), variation))
         for (label, units, start, end), e, s in zip(trace.parts(), energy, sd, strict=False)
     )

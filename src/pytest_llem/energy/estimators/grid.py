@@ -18,10 +18,10 @@ Ints = NDArray[np.intp]
 MIN_STEPS = 4  # two give a period, a third tests it, a fourth allows one to be late
 LATE_S = 0.003  # 99 % of an H200's idle steps are less than 2.4 ms late
 RESOLVED = 0.6  # brackets wider than this share of the period do not show a grid
-INLIERS = 0.7  # a grid that explains fewer of the changes is none
+INLIERS = 0.45  # a grid that explains fewer of the changes is none; half of them may follow a jump of the clock
 HINT_SD = 0.0025  # idle power and idle counter agree to 0.2 % on an H200
 HINT_FLOOR = 1e-2  # a hint 3 standard deviations off everything possible comes from a meter that gives none
-CANDIDATES = 121
+CANDIDATES = 241
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ def fit_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | None:
     period = hint if hint is not None else _shortest_gap(np.diff(middle), resolution)
     steps = _count(middle, period)
     for _ in range(5):
-        period = float(np.polyfit(steps, middle, 1)[0])
+        period = _slope(steps, middle)
         steps = _count(middle, period)
     span = float(steps[-1])
-    reach = 1.5 * resolution / span
+    reach = 3 * resolution / span
     periods = np.linspace(period - reach, period + reach, CANDIDATES)
     votes, low, high = np.array([_stab(lo - steps * p, hi - steps * p) for p in periods]).T
     if votes.max() < INLIERS * len(lo) or resolution > RESOLVED * period:
@@ -74,6 +74,14 @@ def fit_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | None:
 def _shortest_gap(gaps: Floats, resolution: float) -> float:
     """The typical time between two changes, those over several steps left out."""
     return float(np.median(gaps[gaps < 1.5 * np.quantile(gaps, 0.25) + resolution]))
+
+
+def _slope(steps: Floats, middle: Floats) -> float:
+    """The median over pairs not too far apart: where the clock jumped, only the pairs across the jump are wrong."""
+    first, second = np.triu_indices(len(steps), 1)
+    near = steps[second] - steps[first] <= max(2.0, steps[-1] / 3)
+    first, second = first[near], second[near]
+    return float(np.median((middle[second] - middle[first]) / (steps[second] - steps[first])))
 
 
 def _count(middle: Floats, period: float) -> Floats:

@@ -19,6 +19,10 @@ VARIATION = 0.006
 """Relative standard deviation between windows of one workload (temperature, clocks): 0.2 to 0.8 % from window to
 window on an H200, whatever the window's length. One window alone cannot show it, so its interval assumes it."""
 
+PART_VARIATION = 0.015
+"""The same for a part of a window: work after other work differs from the same work alone (H200: decoding just after a
+prefill at the power limit costs 0 to 3 % less per token than decoding from idle)."""
+
 _T975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)  # any table of Student's t, df 1 to 10
 
 
@@ -34,7 +38,7 @@ def student_t975(freedom: int) -> float:
     return z + first / freedom + second / freedom**2
 
 
-def window_interval(energy: float, sd: float) -> tuple[float, float]:
+def window_interval(energy: float, sd: float, variation: float = VARIATION) -> tuple[float, float]:
     """95 % interval (J) of one window: the estimate's own ``sd`` (J), the meter's scale, and how windows differ."""
-    half = Z95 * math.sqrt(sd**2 + (SCALE * energy) ** 2 + (VARIATION * energy) ** 2)
+    half = Z95 * math.sqrt(sd**2 + (SCALE * energy) ** 2 + (variation * energy) ** 2)
     return energy - half, energy + half

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pytest_llem.energy.estimators.grid import LATE_S, Floats, Grid, Ints, fit_grid
 from pytest_llem.energy.trace import Trace
 
+STEPLESS = "counter_stepless"  # in Trace.extra, "yes": the meter says that its counter has no steps to be found
+SCATTERED = 0.3  # above this share of changes off the grid, here and there, the counter has none
+AGREEMENT = 0.9  # share of changes that must fit the story of a clock that jumped once
 CONTINUOUS = 0.9  # above this share of changes among the reads a counter is finer than the reads
-IDLE_STEPS = 6  # on each side of a window; more would reach into another window's time
+IDLE_S = 0.4  # s of idle time used on each side of a window; more would reach into another window's time
+IDLE_STEPS = 3  # at least
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,8 @@ class Knots:
     ``rhythm`` says how the times are known: steps on a "grid", "irregular" steps (each seen between two reads), or a
     "continuous" counter (the reads themselves). ``index[i]`` counts periods: whole numbers on a grid, with gaps where
     no read fell between two steps. ``period`` (s) is the grid's or the typical one; ``time_sd`` and ``period_sd`` (s)
-    are their uncertainties. ``outliers`` are the times (s) of changes that do not fit the grid.
+    are their uncertainties. ``outliers`` are the times (s) of changes that do not fit the grid; ``jumped`` says that
+    they are all those before, or all those after, some time: there the clock jumped.
     """
 
     rhythm: Literal["grid", "irregular", "continuous"]
@@ -36,18 +42,24 @@ class Knots:
     period_sd: float
     time_sd: float
     outliers: Floats
+    jumped: bool = False
 
     @property
     def slack(self) -> float:
         """How far off (s) a knot's time may be as a whole; on a grid steps are known, and this is 0."""
         return 0.0 if self.rhythm == "grid" else self.time_sd * float(np.sqrt(12.0))
 
+    @property
+    def idle_count(self) -> int:
+        """How many knots to use on each side of a window."""
+        return max(IDLE_STEPS, round(IDLE_S / self.period))
+
 
 def find_knots(trace: Trace) -> Knots:
     """The knots of a trace's counter reads (at least two, finite, ordered in time)."""
     before, counter = trace.energy[:, 0], trace.energy[:, 2]
     change = np.flatnonzero(np.diff(counter) != 0)
-    if len(change) >= CONTINUOUS * (len(before) - 1):
+    if trace.extra.get(STEPLESS) == "yes" or len(change) >= CONTINUOUS * (len(before) - 1):
         return read_knots(trace)
     lo, hi = before[change], before[change + 1]
     grid = fit_grid(lo, hi)
@@ -58,7 +70,9 @@ def find_knots(trace: Trace) -> Knots:
     hinted = fit_grid(lo, hi, hint) if hint is not None else None
     if hinted is not None and hinted.votes >= grid.votes:
         grid = hinted
-    return _on_grid(grid, before, counter, lo, hi)
+    knots = _on_grid(grid, before, counter, lo, hi)
+    scattered = len(knots.outliers) > SCATTERED * len(change) and not knots.jumped
+    return _between_reads(lo, hi, counter[change + 1]) if scattered else knots
 
 
 def read_knots(trace: Trace) -> Knots:
@@ -104,7 +118,7 @@ def _on_grid(grid: Grid, before: Floats, counter: Floats, lo: Floats, hi: Floats
     time_sd = float(np.hypot(grid.phase_sd, grid.period_sd * (hi[-1] - lo[0]) / grid.period / 4))
     nearest = grid.origin + np.round(((lo + hi) / 2 - grid.origin) / grid.period) * grid.period
     misfit = np.maximum(lo - late - nearest, nearest - hi - late)
-    outliers = hi[(misfit > 0) & (hi - lo < grid.period)]
+    off = (misfit > 0) & (hi - lo < grid.period)
     # A read close to a step may belong to either side of it, so it says nothing.
     place = (before - grid.origin) / grid.period
     index = np.floor(place)
@@ -118,13 +132,22 @@ def _on_grid(grid: Grid, before: Floats, counter: Floats, lo: Floats, hi: Floats
     fresh[np.flatnonzero(start)[-1:]] = True
     index, level = index[fresh], level[fresh]
     time = grid.origin + index * grid.period
-    return Knots("grid", time, level, index, grid.period, grid.period_sd, time_sd, outliers)
+    return Knots("grid", time, level, index, grid.period, grid.period_sd, time_sd, hi[off], _jumped(off))
+
+
+def _jumped(off: NDArray[np.bool_]) -> bool:
+    """Whether changes are off the grid after some time and on it before, or the other way round."""
+    after = np.arange(len(off))[None, :] >= np.arange(2, len(off) - 1)[:, None]
+    agreement = np.mean(after == off, axis=1)
+    return bool(np.any(np.maximum(agreement, 1 - agreement) >= AGREEMENT)) and np.count_nonzero(off) > 1
 
 
 def _period_by_power(knots: Knots, trace: Trace) -> float | None:
     """The period (s) that makes idle steps of the counter agree with idle instant power."""
     late = trace.t1 + 2 * knots.period
-    step = idle_step(knots, np.flatnonzero(knots.time <= trace.t0)[-IDLE_STEPS:], np.flatnonzero(knots.time >= late))
+    step = idle_step(
+        knots, np.flatnonzero(knots.time <= trace.t0)[-knots.idle_count :], np.flatnonzero(knots.time >= late)
+    )
     time, power = trace.power[:, 0], trace.power[:, 1]
     quiet = power[((time <= trace.t0) | (time >= late)) & np.isfinite(power)]
     if step is None or not len(quiet) or not np.median(quiet) > 0:

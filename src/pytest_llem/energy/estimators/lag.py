@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_llem.energy.estimators.knots import IDLE_STEPS, Knots, idle_step
+from pytest_llem.energy.estimators.knots import Knots, idle_step
 
 H200_S = 0.009  # s; the lag of an H200's counter (driver 580), the prior for a meter that nothing is known of
 PRIOR_SD_S = 0.006
@@ -36,9 +36,9 @@ def find_lag(knots: Knots, start: float, end: float, last_start: float) -> Lag:
     ``last_start`` (s) is where the window's last part starts, whose power must be known.
     """
     prior = Lag(H200_S, PRIOR_SD_S)
-    before = np.flatnonzero(knots.time <= start)[-IDLE_STEPS:]
+    before = np.flatnonzero(knots.time <= start)[-knots.idle_count :]
     inside = np.flatnonzero((knots.time > last_start) & (knots.time < end))
-    after = np.flatnonzero(knots.time >= end)[: IDLE_STEPS + 1]
+    after = np.flatnonzero(knots.time >= end)[: knots.idle_count + 1]
     step = idle_step(knots, before, after[1:])
     if step is None or not len(before) or not len(inside) or len(after) < 2:
         return prior
