@@ -58,7 +58,7 @@ def _holes(trace: Trace, knots: Knots) -> bool:
     read = trace.energy[:, 0]
     pause = np.diff(read)
     meant = 1.5 * float(trace.extra.get(GAP_S, "0"))
-    inside = (read[:-1] > trace.t0 + knots.period) & (read[1:] < trace.t1 - knots.period)
+    inside = (read[:-1] > trace.t0 + knots.period) & (read[1:] < trace.t1 + knots.period)
     usual = max(HOLE * float(np.median(pause)), knots.period)
     return bool(np.any(pause > np.where(inside, max(usual, meant), usual)))
 
