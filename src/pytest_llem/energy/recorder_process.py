@@ -24,7 +24,7 @@ from pytest_llem.energy.meter import Device, MeterInfo, Sampler
 from pytest_llem.energy.record_format import Header, RecorderCost, slow_counter_pause_s
 from pytest_llem.errors import LlemError
 
-DENSE_S = (0.005, 0.020)
+DENSE_S = (0.010, 0.030)
 """Time between two counter reads near an edge. Jittered: H200s step on a strict 100 ms grid, and reads at a fixed pace
 would lock to it and see every step at the same phase."""
 POWER_S = 0.1

@@ -20,7 +20,7 @@ from pytest_llem.runners.worker_result import WorkerResult
 from pytest_llem.study.cell import Cell
 
 CONNECT_LIMIT_S = 120.0  # importing a large library from a cold disk takes a while
-DENSE_LEAD_S = 2.0  # how far into a window the recorder stays dense, so that short phases can be told apart
+DENSE_LEAD_S = 10.0  # how far into a window the recorder stays dense: phases are told apart by the counter's steps
 LOG_TAIL_LINES = 15
 _TICK_S = 0.1
 
