@@ -15,7 +15,8 @@ METRIC = "energy_per_output_token_j"
 def comparison(**changes: object) -> Comparison:
     fields: dict[str, object] = {
         "label": "s[bs1]", "config_hash": "0", "metric": METRIC, "verdict": "pass", "tolerance": 0.02,
-        "now": 0.1, "before": 0.1, "cycles_now": 5, "cycles_before": 5, "ratio": 1.0, "interval": (0.99, 1.01), **changes,
+        "now": 0.1, "before": 0.1, "cycles_now": 5, "cycles_before": 5, "ratio": 1.0,
+        "interval": (0.99, 1.01), **changes,
     }  # fmt: skip
     return Comparison(**fields)  # type: ignore[arg-type]  # the fields are checked by what the tests expect
 
