@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from pytest_llem.errors import StudyError
 from pytest_llem.study import Overrides, Study, load_study
 
@@ -45,3 +46,13 @@ def wrong(folder: Path) -> Wrong:
         return str(caught.value).splitlines()
 
     return lines
+
+
+@pytest.fixture
+def instant_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third party's backend, registered as an installer registers it."""
+    metadata = tmp_path / "site" / "instant-1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: instant\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[pytest_llem.backends]\ninstant = nowhere:Instant\n")
+    monkeypatch.syspath_prepend(str(metadata.parent))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from pytest_llem.study.look import looks_like_study
 
 
@@ -28,7 +29,9 @@ def test_a_top_level_key_makes_a_study(tmp_path: Path, text: str) -> None:
     assert looks_like_study(path)
 
 
-@pytest.mark.parametrize("text", ["", "# llem: 1\n", "tool:\n  llem: 1\n", "llems: 1\n", "- llem\n", "llem\n", "x: 'llem: 1'\n"])
+@pytest.mark.parametrize(
+    "text", ["", "# llem: 1\n", "tool:\n  llem: 1\n", "llems: 1\n", "- llem\n", "llem\n", "x: 'llem: 1'\n"]
+)
 def test_other_files_are_left_alone(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(text)
@@ -49,7 +52,9 @@ def test_what_cannot_be_read_is_no_study(tmp_path: Path) -> None:
 
 
 def test_looking_imports_neither_pydantic_nor_yaml() -> None:
-    code = "import sys; from pytest_llem.study import looks_like_study; print(*({'pydantic', 'yaml'} & set(sys.modules)))"
+    code = (
+        "import sys; from pytest_llem.study import looks_like_study; print(*({'pydantic', 'yaml'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment())
     assert done.stdout.strip() == ""
 

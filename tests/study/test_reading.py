@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from pytest_llem.errors import StudyError
 from pytest_llem.study.document import Place
 from pytest_llem.study.reading import MOST_NODES, parse, read_text
@@ -40,7 +41,9 @@ def test_scalars_are_what_they_look_like(text: str, value: object) -> None:
     assert type(found) is type(value)
 
 
-@pytest.mark.parametrize("text", ["yes", "on", "No", "1_000", "12:30", "0x10", "010", "0o7", "2026-01-01", "1.2.3", "="])
+@pytest.mark.parametrize(
+    "text", ["yes", "on", "No", "1_000", "12:30", "0x10", "010", "0o7", "2026-01-01", "1.2.3", "="]
+)
 def test_what_yaml_1_1_would_turn_into_something_else_stays_text(text: str) -> None:
     assert parse(f"a: {text}\n", "s").data == {"a": text}
 

@@ -15,12 +15,12 @@ NOT_INHERITED = frozenset({"name", "description", "base"})
 
 def with_base(document: Document, folder: Path, problems: Problems) -> Document:
     """``document`` over the files that ``base`` names, from ``folder``; a mistake in one of them names that file."""
-    return _merged(document, folder, (), problems)
+    return _without_empty(_merged(document, folder, (), problems))
 
 
 def read_document(path: Path, text: str, problems: Problems) -> Document:
     """The study in ``text``, which was read from ``path``, with its base files."""
-    return _merged(parse(text, shown_path(path)), path.parent, (path.resolve(),), problems)
+    return _without_empty(_merged(parse(text, shown_path(path)), path.parent, (path.resolve(),), problems))
 
 
 def _merged(document: Document, folder: Path, chain: tuple[Path, ...], problems: Problems) -> Document:
@@ -48,13 +48,13 @@ def _merged(document: Document, folder: Path, chain: tuple[Path, ...], problems:
 
 
 def _one_spelling(document: Document, problems: Problems) -> Document:
-    """Aliases of backends resolved, ``model: tiny`` written as ``model: {id: tiny}``, empty keys left out."""
+    """Aliases of backends resolved, and ``model: tiny`` written as ``model: {id: tiny}``."""
     data: dict[str, Json] = {}
     for name, value in document.data.items():
         key = BACKEND_ALIASES.get(name, name)
         if key in data:
             problems.at(document, (name,), f"{name} and {key} are the same section")
-        elif value is not None or key not in _MAY_BE_EMPTY:
+        else:
             data[key] = value
     places = dict(document.places)
     for alias in BACKEND_ALIASES.keys() & document.data.keys():
@@ -67,6 +67,12 @@ def _one_spelling(document: Document, problems: Problems) -> Document:
 
 _MAY_BE_EMPTY = frozenset({"pytorch", "vllm", "measure", "dataset", "execution", "runners", "budgets"})
 _MAY_BE_EMPTY |= {"sweep", "experiments", "runner", "base", "name", "description"}
+
+
+def _without_empty(document: Document) -> Document:
+    """A key without a value is as good as absent; over a base it removes what the base says."""
+    data = {key: value for key, value in document.data.items() if value is not None or key not in _MAY_BE_EMPTY}
+    return Document(document.file, data, document.places)
 
 
 def _renamed(key: Key) -> Key:

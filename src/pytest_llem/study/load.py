@@ -26,7 +26,7 @@ from pytest_llem.study.problems import Problems, did_you_mean
 from pytest_llem.study.reading import DEEPEST, read_text
 from pytest_llem.study.select import read_budgets, select
 from pytest_llem.study.study import Study
-from pytest_llem.study.surroundings import check_overrides, extra_budgets, with_time_limit
+from pytest_llem.study.surroundings import extra_budgets, usable, with_time_limit
 from pytest_llem.study.translate import details, sentences
 
 
@@ -83,10 +83,12 @@ class _Origin:
 def _study(origin: _Origin, overrides: Overrides, problems: Problems) -> Study:
     document = origin.document
     _check_keys(document, origin.path is not None, problems)
-    check_overrides(overrides, problems)
+    overrides = usable(overrides, problems)
     header = _header(document, problems)
     budgets = [*read_budgets(document, problems), *extra_budgets(overrides, problems)]
     base = check_base(document, problems)
+    if problems.full:
+        problems.stop()
     if overrides.seed_ini is not None:
         base.setdefault("seed", overrides.seed_ini)
     points = all_points(document, header.execution.cycles, problems)

@@ -57,10 +57,10 @@ _UNITS: dict[str, dict[str, float]] = {
     "s": {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0},
     "B": {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
     | {f"{prefix}iB": 1024.0**power for power, prefix in enumerate("KMGT", start=1)},
-    "1/s": {"1/s": 1.0, "/s": 1.0},
+    "1/s": {"1/s": 1.0, "/s": 1.0, "tokens/s": 1.0, "requests/s": 1.0},
     "": {"%": 0.01},
 }
-_QUANTITY = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.]\S*)?\s*")
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*((?:1/)?[^\d\s.]\S*)?\s*")
 
 
 def metric_named(name: str) -> Metric:

@@ -75,7 +75,7 @@ def node_at(path: Path) -> Node | None:
     node = root()
     for index, part in enumerate(path):
         if node.open:
-            return Node({}, open=True, many=True)
+            return Node({}, open=True)
         if part not in node.fields:
             is_section = index == 0 and part not in BUILT_IN_BACKENDS and part in third_party_backends()
             if not is_section:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_llem.study.document import Document
 from pytest_llem.study.paths import BUILT_IN_BACKENDS, is_backend
-from pytest_llem.study.problems import Problems, listed
+from pytest_llem.study.problems import Problems, counted, listed
 from pytest_llem.study.sweep import (
     MOST_POINTS,
     Explicit,
@@ -86,8 +86,7 @@ def _few_enough(
         return False
     count = (count_points(factors, backends) + more) * cycles
     if count > MOST_POINTS:
-        text = str(count) if count < 10**12 else f"{count:.0e}"
         key = ("sweep",) if factors else ("experiments",)
-        problems.at(document, key, f"the study makes {text} cells; the limit is {MOST_POINTS}", "split it")
+        problems.at(document, key, f"the study makes {counted(count)} cells; the limit is {MOST_POINTS}", "split it")
         return False
     return True

@@ -86,3 +86,8 @@ def shown(value: Json) -> str:
 def listed(words: Sequence[str], last: str = "or") -> str:
     """``a, b or c``."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def counted(number: int) -> str:
+    """A count of things; a product of many lists has more digits than Python likes to print."""
+    return str(number) if number < 10**12 else "more than 10^12"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TypeVar
+
 from pytest_llem.errors import LlemError
 from pytest_llem.study.budget import Budget
 from pytest_llem.study.document import Document, Place
@@ -12,19 +15,24 @@ from pytest_llem.study.problems import Problems, shown
 from pytest_llem.study.runner import parse_runner, said
 from pytest_llem.study.select import Written
 
+Number = TypeVar("Number", int, float)
 
-def check_overrides(overrides: Overrides, problems: Problems) -> None:
-    """Add what cannot be used, whether it would decide or not."""
+
+def usable(overrides: Overrides, problems: Problems) -> Overrides:
+    """``overrides`` without the numbers that cannot be used; these, and wrong runners, go to ``problems``."""
     for backend in BUILT_IN_BACKENDS:
         for source, name, text in said(backend, None, {}, overrides):
             try:
                 parse_runner(text)
             except LlemError as error:
                 problems.add(Place(source), name, error.message, error.hint)
-    _check_number(overrides.seed, "command line", "--llem-seed", problems)
-    _check_number(overrides.seed_ini, "ini", "llem_seed", problems)
-    _check_number(overrides.timeout_s, "command line", "--llem-timeout", problems)
-    _check_number(overrides.timeout_ini_s, "ini", "llem_timeout", problems)
+    return replace(
+        overrides,
+        seed=_number(overrides.seed, "command line", "--llem-seed", problems),
+        seed_ini=_number(overrides.seed_ini, "ini", "llem_seed", problems),
+        timeout_s=_number(overrides.timeout_s, "command line", "--llem-timeout", problems),
+        timeout_ini_s=_number(overrides.timeout_ini_s, "ini", "llem_timeout", problems),
+    )
 
 
 def extra_budgets(overrides: Overrides, problems: Problems) -> list[Written]:
@@ -46,6 +54,8 @@ def with_time_limit(execution: Execution, document: Document, overrides: Overrid
     return execution if limit is None else execution.model_copy(update={"timeout_s": limit})
 
 
-def _check_number(value: float | None, source: str, name: str, problems: Problems) -> None:
-    if value is not None and not 0 <= value < 2**63:
-        problems.add(Place(source), name, f"expected a value at least 0, got {shown(value)}")
+def _number(value: Number | None, source: str, name: str, problems: Problems) -> Number | None:
+    if value is None or 0 <= value < 2**63:
+        return value
+    problems.add(Place(source), name, f"expected a value at least 0, got {shown(value)}")
+    return None

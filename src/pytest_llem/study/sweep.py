@@ -11,9 +11,9 @@ from pytest_llem.study.config import BACKEND_ALIASES
 from pytest_llem.study.document import Document, Json, Key, dotted
 from pytest_llem.study.fields import check_value
 from pytest_llem.study.paths import Path, flat, is_backend, known_backends, node_at, owner, split, suggestion
-from pytest_llem.study.problems import Problems, did_you_mean, shown
+from pytest_llem.study.problems import Problems, counted, did_you_mean, shown
 
-MOST_POINTS = 20_000
+MOST_POINTS = 10_000
 
 Assignment = tuple[Path, Json]
 Choice = tuple[Assignment, ...]
@@ -158,7 +158,7 @@ def _axis(document: Document, key: Key, path: Path, values: Sequence[Json], prob
     choices = []
     for index, value in enumerate(values):
         at = (*key, index)
-        if isinstance(value, list) and not _takes_lists(path):
+        if isinstance(value, list) and not _may_be_list(path):
             problems.at(document, at, "a value of an axis cannot be a list")
             continue
         assignment = next(iter(flat({".".join(path): value})))
@@ -185,7 +185,7 @@ def _entry_grid(document: Document, key: Key, entry: Mapping[str, Json], problem
     """The alternatives in one entry of a group: its lists multiply."""
     lists: list[list[Assignment]] = []
     for at, path, value in _leaves(document, key, entry, problems):
-        several = isinstance(value, list) and not (_takes_lists(path) and not any(isinstance(v, list) for v in value))
+        several = isinstance(value, list) and (any(isinstance(one, list) for one in value) or not _is_list(path))
         if several and not value:
             problems.at(document, at, "the list is empty", "give at least one value, or leave the key out")
         values = value if several and isinstance(value, list) else [value]
@@ -197,7 +197,9 @@ def _entry_grid(document: Document, key: Key, entry: Mapping[str, Json], problem
         if good:
             lists.append(good)
     if (count := math.prod(map(len, lists))) > MOST_POINTS:
-        problems.at(document, key, f"the lists of this entry make {count:.0e} alternatives; the limit is {MOST_POINTS}")
+        problems.at(
+            document, key, f"the lists of this entry make {counted(count)} alternatives; the limit is {MOST_POINTS}"
+        )
     else:
         yield from product(*lists)
 
@@ -260,6 +262,12 @@ def _unknown_path(document: Document, key: Key, path: str, problems: Problems) -
     problems.at(document, key, "no such field", None if problems.full else suggestion(path))
 
 
-def _takes_lists(path: Path) -> bool:
+def _is_list(path: Path) -> bool:
+    """Whether the field is known to hold a list, so that one list is one value."""
     node = node_at(path)
     return node is not None and node.many
+
+
+def _may_be_list(path: Path) -> bool:
+    node = node_at(path)
+    return node is not None and (node.many or node.open)

@@ -82,7 +82,8 @@ class VllmEngine(Strict):
         default=None, description="Steps from one admission of prompts to the next."
     )
     enable_prefix_caching: bool | None = Field(
-        default=None, description="Prompts that begin alike share the work; the cache is emptied before each pass."
+        default=None,
+        description="Prompts of one pass that begin alike share the work; nothing is known from a pass before.",
     )
     scheduling_policy: Literal["fcfs", "priority"] | None = Field(
         default=None, description="Order of waiting requests."

@@ -102,3 +102,52 @@ def _by_name(reasons: dict[str, str]) -> dict[str, str]:
 ENGINE_LEFT_OUT = _by_name(_ENGINE)
 SAMPLING_LEFT_OUT = _by_name(_SAMPLING)
 BEAM_SEARCH_LEFT_OUT = _by_name(_BEAM_SEARCH)
+
+# What vLLM 0.30 does where a study says nothing; what is not here is worked out while loading, from model and device.
+ENGINE_DEFAULTS: dict[str, str | int | float | bool] = {
+    "dtype": "auto",
+    "kv_cache_dtype": "auto",
+    "load_format": "auto",
+    "gpu_memory_utilization": 0.92,
+    "cpu_offload_gb": 0,
+    "offload_backend": "auto",
+    "offload_group_size": 0,
+    "offload_num_in_group": 1,
+    "offload_prefetch_step": 1,
+    "kv_offloading_backend": "native",
+    "long_prefill_token_threshold": 0,
+    "prefill_schedule_interval": 1,
+    "scheduling_policy": "fcfs",
+    "enforce_eager": False,
+    "optimization_level": 2,
+    "performance_mode": "balanced",
+    "linear_backend": "auto",
+    "moe_backend": "auto",
+    "model_impl": "auto",
+    "disable_cascade_attn": True,
+    "disable_sliding_window": False,
+    "kv_sharing_fast_prefill": False,
+    "mamba_cache_dtype": "auto",
+    "mamba_ssm_cache_dtype": "auto",
+    "tensor_parallel_size": 1,
+    "pipeline_parallel_size": 1,
+    "data_parallel_size": 1,
+    "enable_expert_parallel": False,
+    "enable_eplb": False,
+    "expert_placement_strategy": "linear",
+    "all2all_backend": "allgather_reducescatter",
+    "enable_dbo": False,
+    "prefill_context_parallel_size": 1,
+    "decode_context_parallel_size": 1,
+    "disable_custom_all_reduce": False,
+}
+SAMPLING_DEFAULTS: dict[str, str | int | float | bool] = {
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "n": 1,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "repetition_penalty": 1.0,
+    "min_tokens": 0,
+}
