@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := requirements/constraints.txt
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help install demo test check bench clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -13,8 +13,11 @@ help:            ## what can be made
 $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (PyTorch is large; this happens once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[transformers,docker,xdist,report]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e '.[transformers,docker,xdist,report]' --group dev
 	@touch $@
+
+install: $(STAMP) ## set up, and nothing more
 
 demo: $(STAMP)   ## measure four experiments on the built-in tiny model and judge them
 	@$(BIN)/pytest examples/quickstart
