@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -87,27 +88,25 @@ def test_a_child_that_goes_on_is_still_heard(started: Started) -> None:
 
 def test_a_forked_child_does_not_wait_for_a_reader_that_is_itself() -> None:
     """It must get an error, not block, when it writes more than the pipe holds and its parent has gone."""
+    before = _pipes_read()
     tail = LogTail()
     with tail.listening():
-        open_before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
-        reading = max(int(name) for name in open_before if _is_pipe(name) and _is_reader(name))
+        ((reading, pipe),) = _pipes_read() - before
         child = os.fork()
         if child == 0:
-            try:
-                os.fstat(reading)
-            except OSError:
-                os._exit(0)
-            os._exit(1)
+            os._exit(1 if (reading, pipe) in _pipes_read() else 0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def _is_pipe(name: str) -> bool:
-    try:
-        return str(Path(f"/proc/self/fd/{name}").readlink()).startswith("pipe:")
-    except OSError:
-        return False
-
-
-def _is_reader(name: str) -> bool:
-    flags = next(line for line in Path(f"/proc/self/fdinfo/{name}").read_text().splitlines() if "flags" in line)
-    return int(flags.split()[1], 8) & os.O_ACCMODE == os.O_RDONLY
+def _pipes_read() -> set[tuple[str, str]]:
+    """File descriptors of this process that read from pipes, and which."""
+    found = set()
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        with suppress(OSError):
+            flags = next(
+                line for line in Path(f"/proc/self/fdinfo/{entry.name}").read_text().splitlines() if "flags" in line
+            )
+            target = str(entry.readlink())
+            if target.startswith("pipe:") and int(flags.split()[1], 8) & os.O_ACCMODE == os.O_RDONLY:
+                found.add((entry.name, target))
+    return found

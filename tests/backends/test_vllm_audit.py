@@ -1,0 +1,78 @@
+"""The audit against the installed vLLM: every field known, none renamed, added or dropped without being noticed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from pydantic import BaseModel
+
+from pytest_llem.backends.vllm import versions
+from pytest_llem.study import vllm_audit as audit
+from pytest_llem.study.vllm import VllmBeamSearch, VllmEngine, VllmSampling
+from tests.backends.vllm_case import require_vllm
+
+KNOWN: dict[str, tuple[type[BaseModel], dict[str, str], dict[str, str]]] = {
+    "EngineArgs": (VllmEngine, audit.ENGINE_SET, audit.ENGINE_LEFT_OUT),
+    "SamplingParams": (VllmSampling, audit.SAMPLING_SET, audit.SAMPLING_LEFT_OUT),
+    "BeamSearchParams": (VllmBeamSearch, audit.BEAM_SEARCH_SET, audit.BEAM_SEARCH_LEFT_OUT),
+}
+ONLY_OLDEST = {"EngineArgs": versions.ENGINE_ONLY_OLDEST}
+ONLY_NEWEST = {
+    "EngineArgs": versions.ENGINE_ONLY_NEWEST,
+    "SamplingParams": versions.SAMPLING_ONLY_NEWEST,
+    "BeamSearchParams": versions.BEAM_SEARCH_ONLY_NEWEST,
+}
+
+
+def known(name: str) -> set[str]:
+    model, taken, left_out = KNOWN[name]
+    return (set(model.model_fields) - {"extra"}) | set(taken) | set(left_out)
+
+
+def installed_fields(name: str) -> dict[str, object]:
+    """Field -> default."""
+    import msgspec
+    from vllm.engine.arg_utils import EngineArgs
+    from vllm.sampling_params import BeamSearchParams, SamplingParams
+
+    if name == "EngineArgs":
+        return {field.name: field.default for field in dataclasses.fields(EngineArgs)}
+    struct = {"SamplingParams": SamplingParams, "BeamSearchParams": BeamSearchParams}[name]
+    return {field.name: field.default for field in msgspec.structs.fields(struct)}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_differs_between_versions_is_audited_too(name: str) -> None:
+    assert set(ONLY_OLDEST.get(name, ())) <= known(name)
+    assert set(ONLY_NEWEST[name]) <= known(name)
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_audit_knows_exactly_the_installed_fields(name: str) -> None:
+    require_vllm()
+    release = versions.release(versions.installed() or "")
+    fields = set(installed_fields(name))
+    if release == versions.NEWEST:
+        assert fields == known(name) - ONLY_OLDEST.get(name, frozenset())
+    elif release == versions.OLDEST:
+        assert fields == known(name) - ONLY_NEWEST[name]
+    else:
+        assert fields <= known(name)
+        assert fields >= known(name) - ONLY_NEWEST[name] - ONLY_OLDEST.get(name, frozenset())
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize(
+    ("name", "expected"), [("EngineArgs", audit.ENGINE_DEFAULTS), ("SamplingParams", audit.SAMPLING_DEFAULTS)]
+)
+def test_the_defaults_that_the_page_tells_are_vllms(name: str, expected: dict[str, object]) -> None:
+    require_vllm()
+    if versions.release(versions.installed() or "") != versions.NEWEST:
+        pytest.skip("the page tells the defaults of the newest known version")
+    defaults = installed_fields(name)
+    assert {field: defaults[field] for field in expected} == expected
+    exposed = set(KNOWN[name][0].model_fields) - {"extra", "temperature", "ignore_eos"}
+    silent = {field for field in exposed - set(expected) if isinstance(defaults[field], str | int | float)}
+    assert not silent
