@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := requirements/constraints.txt
 STAMP := $(VENV)/.installed
+# Threads that wait by spinning fight over the cores of a busy machine, and burn what the CPU estimate counts.
+export OMP_WAIT_POLICY ?= PASSIVE
 
 .PHONY: help install demo test check bench clean
 
