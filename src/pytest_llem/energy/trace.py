@@ -38,7 +38,7 @@ class Trace:
     """One window on one device: when the workload ran (``t0`` to ``t1``), and all the samples around it.
 
     ``energy`` has shape (n, 3): time before the read, time after it (s), counter (J).
-    ``power`` has shape (m, 3): time (s), instant power (W), one-second average (W); NaN where a meter has no such field.
+    ``power`` has shape (m, 3): time (s), instant power (W), one-second average (W); NaN where a meter has none.
     Either may be empty (n or m = 0), never both in a usable trace.
     """
 
@@ -54,8 +54,8 @@ class Trace:
 
     def parts(self) -> tuple[tuple[str, float, float, float], ...]:
         """(label, units, start, end) of each marked part."""
-        starts = [self.t0, *(mark.end for mark in self.marks[:-1])]
-        return tuple((m.label, m.units, start, m.end) for m, start in zip(self.marks, starts, strict=True))
+        starts = [self.t0, *(mark.end for mark in self.marks)]
+        return tuple((m.label, m.units, start, m.end) for m, start in zip(self.marks, starts, strict=False))
 
 
 def _samples(rows: object, milli: Sequence[int], where: str) -> Samples:

@@ -21,7 +21,7 @@ REASONS: dict[str, str] = {
     "no_bracket": "there is no idle time on one side of the window",
     "sources_disagree": "the energy counter and the integral of power differ by more than 5 %",
     "power_above_limit": "the mean power is above the device's limit",
-    "power_not_settled": "power changed during the window, or it is too short to tell; compare only with windows as long",
+    "power_not_settled": "power changed in the window, or it is too short to tell; compare windows of one length",
     "window_too_short": "the interval is wider than 10 % of the energy",
     "irregular_steps": "the energy counter does not step on a regular grid",
 }

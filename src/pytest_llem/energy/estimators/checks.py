@@ -25,7 +25,7 @@ HOLE = 3.0  # a pause between reads so many times longer than usual was not mean
 WIDE = 0.1  # half an interval above this share of the energy says little
 OVER_LIMIT = 1.1  # mean power of a load at its limit stays within some percent of the limit,
 SURGE_S = 1.0  # s; but only over so long a time: at first a load may draw half as much again
-GAP_S = "counter_gap_s"  # in Trace.extra: the longest pause (s) between counter reads that the recorder meant to make
+GAP_S = "counter_gap_s"  # in Trace.extra: the longest pause (s) between counter reads that a recorder makes on purpose
 POWER_LIMIT_W = "power_limit_w"  # in Trace.extra: the device's limit (W)
 
 
@@ -54,13 +54,15 @@ def check_steps(trace: Trace, knots: Knots) -> tuple[str, ...]:
 
 
 def _holes(trace: Trace, knots: Knots) -> bool:
-    """Pauses between reads in which steps were lost, other than those that the recorder meant to make mid-window."""
+    """Pauses between reads in which steps were lost, other than those that the recorder meant to make."""
     read = trace.energy[:, 0]
-    pause = np.diff(read)
-    meant = 1.5 * float(trace.extra.get(GAP_S, "0"))
-    inside = (read[:-1] > trace.t0 + knots.period) & (read[1:] < trace.t1 + knots.period)
+    start, end, pause = read[:-1], read[1:], np.diff(read)
+    meant = float(trace.extra.get(GAP_S, "0"))
+    # Where idle meets the window all steps are needed; a pause begun inside it may reach past its end.
+    needed = (start < trace.t0 + knots.period) & (end > trace.t0 - knots.period)
+    needed |= (start < trace.t1 + knots.period) & (end > trace.t1 + knots.period)
     usual = max(HOLE * float(np.median(pause)), knots.period)
-    return bool(np.any(pause > np.where(inside, max(usual, meant), usual)))
+    return bool(np.any(pause > np.where(needed, usual, max(usual, meant))))
 
 
 def _stalls(trace: Trace, knots: Knots) -> bool:

@@ -34,7 +34,8 @@ def estimate(trace: Trace, method: str = "bracketed") -> TraceEnergy:
     """The energy of a trace and of each of its marked parts.
 
     A trace without counter reads is integrated from its power; ``TraceEnergy.method`` names what was really used.
-    Anything that makes the number doubtful is in ``reasons``; with a fatal one there is no energy. Raises ValueError for an unknown method.
+    Anything that makes the number doubtful is in ``reasons``; with a fatal one there is no energy.
+    Raises ValueError for an unknown method.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; one of {', '.join(METHODS)}")

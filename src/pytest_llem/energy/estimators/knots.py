@@ -19,6 +19,8 @@ STEPLESS = "counter_stepless"  # in Trace.extra, "yes": the meter says that its 
 SCATTERED = 0.3  # above this share of changes off the grid, here and there, the counter has none
 AGREEMENT = 0.9  # share of changes that must fit the story of a clock that jumped once
 CONTINUOUS = 0.9  # above this share of changes among the reads a counter is finer than the reads
+STEPLESS = "counter_stepless"  # in Trace.extra: "yes" for a counter without steps, which may stand still when idle
+HINT_REACH = 0.2  # a hint farther off what the steps alone show comes from a power field that means something else
 IDLE_S = 0.4  # s of idle time used on each side of a window; more would reach into another window's time
 IDLE_STEPS = 3  # at least
 
@@ -67,7 +69,8 @@ def find_knots(trace: Trace) -> Knots:
         return _between_reads(lo, hi, counter[change + 1])
     # Few reads leave the period open by some percent; idle power, known from the other field, narrows it.
     hint = _period_by_power(_on_grid(grid, before, counter, lo, hi), trace)
-    hinted = fit_grid(lo, hi, hint) if hint is not None else None
+    trusted = hint is not None and abs(hint / grid.period - 1) < HINT_REACH
+    hinted = fit_grid(lo, hi, hint) if trusted else None
     if hinted is not None and hinted.votes >= grid.votes:
         grid = hinted
     knots = _on_grid(grid, before, counter, lo, hi)
@@ -139,7 +142,7 @@ def _jumped(off: NDArray[np.bool_]) -> bool:
     """Whether changes are off the grid after some time and on it before, or the other way round."""
     after = np.arange(len(off))[None, :] >= np.arange(2, len(off) - 1)[:, None]
     agreement = np.mean(after == off, axis=1)
-    return bool(np.any(np.maximum(agreement, 1 - agreement) >= AGREEMENT)) and np.count_nonzero(off) > 1
+    return bool(np.any(np.maximum(agreement, 1 - agreement) >= AGREEMENT) and np.count_nonzero(off) > 1)
 
 
 def _period_by_power(knots: Knots, trace: Trace) -> float | None:
