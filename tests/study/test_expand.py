@@ -72,6 +72,13 @@ def test_an_explicit_experiment_that_the_sweep_has_already_runs_once(load: Load)
     assert study.merged == (Merged("pytorch-bs2", "pytorch-bs2", "all values are equal"),)
 
 
+def test_merged_points_name_the_one_that_is_kept_among_alike_labels(load: Load) -> None:
+    study = load("sweep: {model: [a/x, b/x, a/x]}")
+    kept = [cell.id for cell in study.cells]
+    assert len(set(kept)) == 2
+    assert [one.kept for one in study.merged] == [kept[0]]
+
+
 def test_a_value_without_effect_is_noted(load: Load) -> None:
     study = load("pytorch: {top_p: 0.9}")
     assert study.notices() == ["study: pytorch.top_p has no effect without do_sample: true"]

@@ -165,6 +165,8 @@ WHOLE = {
     "huge grid": "llem: 1\nmodel: tiny\nsweep:\n  g:\n  - {"
     + ", ".join(f"vllm.engine.extra.k{n}: [1, 2, 3]" for n in range(2_000))
     + "}\nbackend: vllm\n",
+    "many grids": "llem: 1\nmodel: tiny\nsweep:\n  g:\n"
+    + f"  - {{seed: {list(range(90))}, max_output_tokens: {list(range(1, 91))}}}\n" * 700,
     "points that cannot run": "llem: 1\nmodel: tiny\npytorch: {prompt_lookup_num_tokens: 1}\n"
     f"sweep: {{pytorch.batch_size: {list(range(1, 9_000))}}}\n",
     "one long key": f"llem: 1\n{'k' * 900_000}: 1\n",

@@ -108,6 +108,13 @@ def test_the_effective_form_is_its_own_effective_form() -> None:
         assert effective(once) == (once, ())
 
 
+def test_a_configuration_comes_back_from_json_as_it_was() -> None:
+    for raw, expected in FROZEN.values():
+        config, _ = effective(ExperimentConfig.model_validate(raw))
+        again = ExperimentConfig.model_validate_json(config.model_dump_json())
+        assert (again, config_hash(again)) == (config, expected)
+
+
 def test_a_study_is_the_same_under_another_name_budget_runner_or_limit(load: Load) -> None:
     text = "sweep: {seed: [1, 2]}\nexecution: {cycles: 2, timeout_s: 600}\n"
     first = load(text).study_hash

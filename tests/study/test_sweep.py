@@ -128,6 +128,15 @@ def test_an_entry_for_several_backends_gives_each_its_own(load: Load) -> None:
     assert ids(load, text) == ["pytorch-bs1", "pytorch-bs8-out64", "vllm-seqs1", "vllm-seqs8-out64"]
 
 
+def test_entries_that_differ_for_another_backend_only_are_one(load: Load) -> None:
+    text = """\
+        backend: [pytorch, vllm]
+        sweep:
+          g: [{seed: 1, pytorch.batch_size: 1}, {seed: 1, pytorch.batch_size: 2}]
+    """
+    assert ids(load, text) == ["pytorch-seed1-bs1", "pytorch-seed1-bs2", "vllm-seed1"]
+
+
 def test_a_value_may_be_left_to_the_library(load: Load) -> None:
     study = load("sweep: {pytorch.attn_implementation: [null, sdpa]}")
     assert [cell.swept for cell in study.cells] == [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
@@ -57,6 +57,7 @@ def expand(
     swept_of = [swept_values(point.assignments) for point in points]
     names = Names(list(dict.fromkeys(path for swept in swept_of for path in swept)))
     found, mistakes = Expansion(), Problems()
+    same: list[tuple[str, str, str]] = []  # hash of the kept one, label of the dropped, why
     notes_found: dict[str, None] = {}
     kept: dict[str, tuple[Experiment, tuple[str, ...]]] = {}
     for point, swept in zip(points, swept_of, strict=True):
@@ -68,18 +69,19 @@ def expand(
             config, notes = effective(given)
             config_hash = hash_of_effective(config)
             if config_hash in kept:
-                first, first_notes = kept[config_hash]
-                because = "; ".join(dict.fromkeys((*first_notes, *notes))) or "all values are equal"
-                found.merged.append(Merged(first.id, label, because))
+                because = "; ".join(dict.fromkeys((*kept[config_hash][1], *notes))) or "all values are equal"
+                same.append((config_hash, label, because))
             else:
                 line = document.place(point.key).line or 0
                 kept[config_hash] = Experiment(label, given, config, config_hash, swept, line), notes
             notes_found |= dict.fromkeys(notes)
     # a value that was refused already is missing here, which is not another mistake
     problems.extend(mistake for mistake in mistakes if not _follows(mistake, told_before))
-    told = {because for one in found.merged for because in one.because.split("; ")}
+    told = {note for _, _, because in same for note in because.split("; ")}
     found.notes = [note for note in notes_found if note not in told]
-    found.experiments = _with_unique_ids([experiment for experiment, _ in kept.values()], found)
+    found.experiments = _with_unique_ids([experiment for experiment, _ in kept.values()])
+    id_of = {one.config_hash: one.id for one in found.experiments}
+    found.merged = [Merged(id_of[config_hash], label, because) for config_hash, label, because in same]
     return found
 
 
@@ -114,11 +116,6 @@ def _follows(mistake: Problem, told_before: Sequence[Problem]) -> bool:
     return mistake.message == MISSING and bool(told_before)
 
 
-def _with_unique_ids(experiments: list[Experiment], found: Expansion) -> list[Experiment]:
+def _with_unique_ids(experiments: Sequence[Experiment]) -> list[Experiment]:
     ids = unique([one.id for one in experiments], [one.config_hash for one in experiments])
-    renamed = {one.id: new for one, new in zip(experiments, ids, strict=True)}
-    found.merged = [Merged(renamed[one.kept], one.dropped, one.because) for one in found.merged]
-    return [
-        Experiment(new, one.given, one.config, one.config_hash, one.swept, one.line)
-        for one, new in zip(experiments, ids, strict=True)
-    ]
+    return [one if one.id == new else replace(one, id=new) for one, new in zip(experiments, ids, strict=True)]

@@ -33,13 +33,20 @@ class Factor:
         return {owner(path) for path in self.paths()}
 
     def choices_for(self, backend: str) -> tuple[Choice, ...]:
-        """The alternatives that concern ``backend``, without what belongs to another; at least one."""
-        found: dict[str, Choice] = {}
+        """The alternatives that concern ``backend``; at least one.
+
+        Without what belongs to another backend several may be alike, which is no mistake of the study: they are one.
+        """
+        found: list[Choice] = []
+        shortened: set[str] = set()
         for choice in self.choices:
             own = tuple((path, value) for path, value in choice if owner(path) in (None, backend))
-            if own or not choice:
-                found.setdefault(repr(own), own)
-        return tuple(found.values()) or ((),)
+            if own == choice:
+                found.append(choice)
+            elif own and repr(own) not in shortened:
+                shortened.add(repr(own))
+                found.append(own)
+        return tuple(found) or ((),)
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,9 @@ def _group(
     for index, entry in enumerate(entries):
         assert isinstance(entry, dict)
         choices += _entry_grid(document, (*key, index), entry, problems)
+        if len(choices) > MOST_POINTS:
+            problems.at(document, key, f"the group has more than {MOST_POINTS} alternatives")
+            return None
     return Factor(key, tuple(choices)) if choices else None
 
 
