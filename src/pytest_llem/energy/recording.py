@@ -55,18 +55,34 @@ class Recording:
         each side for the idle power. The margin must end before a neighbouring window begins."""
         margin = self.meter.bracket_s if margin_s is None else margin_s
         device = self._device(device_uuid)
-        energy, power = self.energy[device_uuid], self.power[device_uuid]
+        power = self.power[device_uuid]
         return Trace(
             name=name,
             t0=t0,
             t1=t1,
             marks=tuple(marks),
-            energy=energy[(energy[:, 0] >= t0 - margin) & (energy[:, 1] <= t1 + margin)],
+            energy=self._counter_reads(device_uuid, t0, t1, margin),
             power=power[(power[:, 0] >= t0 - margin) & (power[:, 0] <= t1 + margin)],
             device=device.name,
             driver=device.driver,
             extra=self._facts(device),
         )
+
+    def _counter_reads(self, device_uuid: str, t0: float, t1: float, margin: float) -> Samples:
+        """The reads between ``t0 - margin`` and ``t1 + margin``; of a counter without steps also the next one on each
+        side, however far: it shows the same value, and a busy machine reads late."""
+        energy = self.energy[device_uuid]
+        inside = (energy[:, 0] >= t0 - margin) & (energy[:, 1] <= t1 + margin)
+        if self._stepless:
+            first = max(0, int(np.searchsorted(energy[:, 0], t0, side="right")) - 1)
+            last = int(np.searchsorted(energy[:, 0], t1))
+            inside[first : last + 1] = True
+        return energy[inside]
+
+    @property
+    def _stepless(self) -> bool:
+        """CPU time has no steps, and stands still while a process sleeps."""
+        return self.meter.source == "cpu_estimate"
 
     def _facts(self, device: Device) -> dict[str, str]:
         """What an estimator should know of the meter and the device, as it stands in a trace's ``extra``."""
@@ -75,7 +91,7 @@ class Recording:
         facts["counter_gap_s"] = str(2 * slow_counter_pause_s(self.cost.mean_counter_read_s or 0.0, len(self.devices)))
         if device.power_limit_w is not None:
             facts["power_limit_w"] = str(device.power_limit_w)
-        if self.meter.source == "cpu_estimate":  # CPU time has no steps, and stands still while a process sleeps
+        if self._stepless:
             facts["counter_stepless"] = "yes"
         return facts
 

@@ -42,7 +42,7 @@ class CpuEstimateMeter:
     source: Source = "cpu_estimate"
     scope: Scope = "host"
     measured = False
-    bracket_s = 0.05
+    bracket_s = 0.1
     method = "counter_interpolated"
 
     def devices(self) -> Sequence[Device]:
