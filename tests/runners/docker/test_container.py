@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_llem.runners.base import Launch
-from pytest_llem.runners.docker.container import Plan, container_name, creation_arguments
+from pytest_llem.runners.docker.container import Plan, container_name, creation_arguments, tuning
 from pytest_llem.runners.docker.folders import Binding
 from pytest_llem.runners.docker.gpus import GpuRequest
 from pytest_llem.runners.docker.settings import DockerSettings
@@ -30,6 +30,7 @@ def arguments(launch: Launch, gpus: GpuRequest = NO_GPUS, **more: Any) -> dict[s
         "gpus": gpus,
         "cache": Path("/cache"),
         "owner": "1 2 3 4",
+        "tuning": {},
         "token": False,
         "program": ("python3",),
         **more,
@@ -86,3 +87,9 @@ def test_folders_below_roots_home_can_be_reached_by_others(make_launch: Callable
     assert arguments(make_launch())["tmpfs"] == {"/tmp": "exec,mode=1777"}
     below = arguments(make_launch(), folders=(Binding(Path("/root/models")),))
     assert below["tmpfs"]["/root"] == "mode=0755,size=1m"
+
+
+def test_what_tunes_libraries_is_passed_on_but_no_secret_and_no_path() -> None:
+    passed = {"OMP_NUM_THREADS": "1", "VLLM_ATTENTION_BACKEND": "FLASH_ATTN", "TOKENIZERS_PARALLELISM": "false"}
+    kept = {"VLLM_API_KEY": "k", "TORCH_HOME": "/t", "HF_TOKEN": "t", "PATH": "/bin", "VLLM_CACHE_ROOT": "/c", "X": "1"}
+    assert tuning({**passed, **kept}) == passed

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ runner: docker
 """
 
 
+def plugin_arguments() -> list[str]:
+    """How a pytest finds the plugin where it is not installed but only on the path."""
+    installed = any(entry.value == "pytest_llem.plugin" for entry in entry_points(group="pytest11"))
+    return [] if installed else ["-p", "pytest_llem.plugin"]
+
+
 class Run:
     """A pytest run of a study of its own, in its own process group, with its container in the middle of a warm-up."""
 
@@ -41,10 +48,18 @@ class Run:
         self.folder = folder
         self.output = folder / "output.txt"
         environment = {**os.environ, "LLEM_IMAGE_PYTORCH": image, "PYTHONPATH": str(SOURCE)}
-        loaded = [] if self._installed() else ["-p", "pytest_llem.plugin"]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", *loaded, "-p", "no:cacheprovider", "study.yaml"],
+                [
+                    sys.executable,
+                    "-m",
+                    "pytest",
+                    *plugin_arguments(),
+                    "-p",
+                    "no:cacheprovider",
+                    "--llem-lock-dir=locks",
+                    "study.yaml",
+                ],
                 cwd=folder,
                 env=environment,
                 stdout=output,
@@ -53,26 +68,22 @@ class Run:
                 # a process that is started in the background may inherit SIGINT as ignored
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
-        self.worker_pid = self._await_worker()
-
-    @staticmethod
-    def _installed() -> bool:
-        from importlib.metadata import entry_points
-
-        return any(entry.value == "pytest_llem.plugin" for entry in entry_points(group="pytest11"))
+        self.worker_pid = 0
 
     def containers(self) -> list[str]:
         listed = self.client.api.containers(all=True, filters={"label": ["llem.run", "llem.cell"]})
         own = [entry for entry in listed if entry["Labels"]["llem.pid"].split()[0] == str(self.process.pid)]
         return [entry["Id"] for entry in own if entry["Labels"]["llem.run"] != "preflight"]
 
-    def _await_worker(self) -> int:
+    def await_worker(self) -> None:
+        """Until the container's worker is warming up."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             for container in self.containers():
                 with contextlib.suppress(NotFound):
                     if b"progress" in self.client.api.logs(container):
-                        return int(self.client.api.inspect_container(container)["State"]["Pid"])
+                        self.worker_pid = self.client.api.inspect_container(container)["State"]["Pid"]
+                        return
             time.sleep(0.1)
         pytest.fail(f"no worker came up:\n{self.output.read_text()}")
 
@@ -95,9 +106,12 @@ class Run:
 @pytest.fixture
 def started(client: Any, make_image: Callable[..., str], tmp_path: Path) -> Iterator[Run]:
     run = Run(client, tmp_path, make_image("busy", protocol="1", schema="1", cuda="none"))
-    yield run
-    run.kill()
-    sweep_dead_containers(client)
+    try:
+        run.await_worker()
+        yield run
+    finally:
+        run.kill()
+        sweep_dead_containers(client)
 
 
 def gone(pid: int, limit_s: float = 5) -> bool:

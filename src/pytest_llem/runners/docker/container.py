@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from pytest_llem.runners.docker.sweep import CELL_LABEL, OWNER_LABEL, RUN_LABEL
 from pytest_llem.runners.messages import CONFIG_VARIABLE
 
 HOME = "/tmp"
+# What tunes the libraries reaches the worker as it does locally, so that both do the same; secrets and paths do not.
+TUNING = re.compile(r"(OMP|MKL|NCCL|PYTORCH|TORCH|TOKENIZERS|VLLM)_\w+")
+NOT_PASSED = re.compile(r"KEY|TOKEN(?!IZERS)|SECRET|PASSWORD|PATH|DIR|ROOT|HOME|FILE|HOST|PORT")
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,17 @@ class Plan:
     gpus: GpuRequest
     cache: Path
     owner: str
+    tuning: Mapping[str, str]
     token: bool
     program: tuple[str, ...]
     host_user_namespace: bool = False
+
+
+def tuning(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of this process that a worker should have, too."""
+    return {
+        name: value for name, value in environment.items() if TUNING.fullmatch(name) and not NOT_PASSED.search(name)
+    }
 
 
 def container_name(run_id: str, cell_id: str) -> str:
@@ -91,6 +103,7 @@ def _environment(plan: Plan, settings: DockerSettings) -> dict[str, str]:
         "LOGNAME": "llem",
         "PYTHONUNBUFFERED": "1",
         "HF_HUB_CACHE": str(plan.cache),
+        **plan.tuning,
         **settings.environment,
         **plan.launch.environment,
         CONFIG_VARIABLE: str(plan.launch.job),

@@ -16,7 +16,7 @@ from pytest_llem.runners.base import Launch
 from pytest_llem.runners.docker import folders, preflight, probe
 from pytest_llem.runners.docker.causes import explain
 from pytest_llem.runners.docker.client import Engine, connect, inspect_engine
-from pytest_llem.runners.docker.container import Plan, container_name, creation_arguments
+from pytest_llem.runners.docker.container import Plan, container_name, creation_arguments, tuning
 from pytest_llem.runners.docker.gpus import request_gpus
 from pytest_llem.runners.docker.images import Image, image_for
 from pytest_llem.runners.docker.log import BoundedLog
@@ -123,6 +123,7 @@ class DockerRunner:
             gpus=request_gpus(self._engine, launch.gpu_uuids),
             cache=cache,
             owner=own_identity(),
+            tuning=tuning(self._environment),
             token=token,
             program=program,
             host_user_namespace=self._engine.remapped,
