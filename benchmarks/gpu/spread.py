@@ -16,14 +16,18 @@ def main(folder: Path) -> None:
     for path in sorted(folder.glob("*/*/result.json")):
         result = read_result(path)
         groups[result.study, result.cell_id].append(result)
-    print("study                  cell                       runs  mJ/token     CV %  single window CV %  mean 95 % half-width %  CV tokens/s %  recorder CPU %  valid")
+    print(
+        "study                  cell                       runs  mJ/token     CV %  single window CV %  mean 95 % half-width %  CV tokens/s %  recorder CPU %  valid"
+    )
     for (study, cell), results in sorted(groups.items()):
         figures = [r.energy_per_output_token_j for r in results if r.energy_per_output_token_j is not None]
         if len(figures) < 2:
             continue
         windows = [w.energy_j / w.output_tokens for r in results for w in r.repeats if w.energy_j is not None]
         halves = [
-            (r.energy_per_output_token_j_ci95[1] - r.energy_per_output_token_j_ci95[0]) / 2 / r.energy_per_output_token_j
+            (r.energy_per_output_token_j_ci95[1] - r.energy_per_output_token_j_ci95[0])
+            / 2
+            / r.energy_per_output_token_j
             for r in results
             if r.energy_per_output_token_j_ci95 and r.energy_per_output_token_j
         ]
