@@ -17,6 +17,7 @@ import pytest
 Busy = Literal["warn", "fail", "wait"]
 Isolation = Literal["experiment", "engine"]
 Inconclusive = Literal["fail", "pass", "skip"]
+OtherBoard = Literal["widen", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,14 @@ class Options:
     timeout_s: float | None = None
     timeout_ini_s: float | None = None
     lock_dir: Path | None = None
+    save: str | None = None
+    compare: str | None = None
+    fail_on: tuple[str, ...] = ()
+    other_board: OtherBoard = "widen"
+    fail_on_given: bool = False  # on the command line, where it makes no sense without a baseline
+    json: Path | None = None
+    html: Path | None = None
+    md: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,30 @@ OPTIONS = (
         "llem_lock_dir",
         argument={"metavar": "DIR"},
     ),
+    _Option(
+        "--llem-save",
+        "Keep this run's figures as a baseline: a name below the results folder, or a path",
+        argument={"metavar": "NAME"},
+    ),
+    _Option("--llem-compare", "Compare with a baseline kept before: its name or path", argument={"metavar": "NAME"}),
+    _Option(
+        "--llem-fail-on",
+        "With --llem-compare: fail when a figure got worse by more than this, such as energy_j:5% (repeatable)",
+        "llem_fail_on",
+        "linelist",
+        argument={"metavar": "METRIC:5%", "action": "append"},
+    ),
+    _Option(
+        "--llem-other-board",
+        "A baseline from another GPU of the same model: widen the tolerance (default) or refuse the comparison",
+        "llem_other_board",
+        argument=_choice("widen", "refuse"),
+    ),
+    _Option("--llem-json", "Write all results and verdicts as one JSON file", argument={"metavar": "FILE"}),
+    _Option("--llem-html", "Write a report as one HTML file", argument={"metavar": "FILE"}),
+    _Option(
+        "--llem-md", "Write tables as Markdown, for a pull request or a job's summary", argument={"metavar": "FILE"}
+    ),
 )
 
 
@@ -162,6 +195,14 @@ def from_config(config: pytest.Config) -> Options:
         timeout_s=_positive(config.getoption("llem_timeout"), "--llem-timeout"),
         timeout_ini_s=_positive(config.getini("llem_timeout"), "llem_timeout"),
         lock_dir=Path(os.path.expanduser(lock_dir)) if lock_dir else None,
+        save=values["--llem-save"],
+        compare=values["--llem-compare"],
+        fail_on=tuple([*(config.getini("llem_fail_on") or ()), *(config.getoption("llem_fail_on") or ())]),
+        other_board=cast(OtherBoard, _one_of(values, "--llem-other-board", ("widen", "refuse"))),
+        fail_on_given=bool(config.getoption("llem_fail_on")),
+        json=root / values["--llem-json"] if values["--llem-json"] else None,
+        html=root / values["--llem-html"] if values["--llem-html"] else None,
+        md=root / values["--llem-md"] if values["--llem-md"] else None,
     )
 
 
@@ -175,7 +216,9 @@ def _value(config: pytest.Config, option: _Option) -> Any:
 def _one_of(values: dict[str, Any], flag: str, allowed: tuple[str, ...]) -> str:
     value = values[flag] or allowed[0]
     if value not in allowed:  # from an ini file: the command line has been checked by argparse
-        raise pytest.UsageError(f"{flag.removeprefix('--').replace('-', '_')}: {value!r} is none of {', '.join(allowed)}")
+        raise pytest.UsageError(
+            f"{flag.removeprefix('--').replace('-', '_')}: {value!r} is none of {', '.join(allowed)}"
+        )
     return str(value)
 
 
