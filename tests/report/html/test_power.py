@@ -75,6 +75,16 @@ def test_a_single_label_is_no_phase(tmp_path: Path):
     assert found.phases == ()
 
 
+def test_traces_recorded_elsewhere_keep_their_windows_and_device(tmp_path: Path):
+    traces = [
+        Trace("decode", start, start + 1, (), EMPTY, _power(TIMES, TIMES), device="NVIDIA H200") for start in (1.0, 4.0)
+    ]
+    found = _thin(tmp_path, 100, *traces)
+    assert found is not None
+    assert [(span.label, span.start_ms) for span in found.windows] == [("decode", 1000), ("decode", 4000)]
+    assert {line.device for line in found.lines} == {"NVIDIA H200"}
+
+
 def test_no_samples_make_no_picture_and_damage_is_an_error(tmp_path: Path):
     assert _thin(tmp_path, 100, Trace("repeat-1/GPU-1", 1.0, 5.0, (), EMPTY, EMPTY)) is None
     (tmp_path / "bad.gz").write_bytes(b"\x1f\x8b not a trace")

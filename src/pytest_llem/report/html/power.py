@@ -60,16 +60,16 @@ def thin(path: Path, points: int) -> Power | None:
         kept = _extremes(watts, share)
         lines.append(
             Line(
-                device=trace.name.rpartition("/")[2],
+                device=trace.name.partition("/")[2] or trace.device,
                 times_ms=tuple(_ms(times[kept], zero)),
                 power_w=tuple(np.round(watts[kept], 1).tolist()),
             )
         )
-    repeats = {trace.name.partition("/")[0]: trace for trace in traces}  # the devices of a window share its times
+    repeats = {(trace.t0, trace.t1): trace for trace in traces}  # the devices of a window share its times
     phases = [span for trace in repeats.values() for span in _phases(trace, zero)]
     return Power(
         lines=tuple(lines),
-        windows=tuple(Span(name, *_ms((t.t0, t.t1), zero)) for name, t in repeats.items()),
+        windows=tuple(Span(t.name.partition("/")[0], *_ms((t.t0, t.t1), zero)) for t in repeats.values()),
         phases=tuple(phases) if len(phases) <= MOST_PHASES else (),
         samples=sum(len(times) for times, _, _ in curves),
         field=curves[0][2],

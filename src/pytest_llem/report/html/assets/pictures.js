@@ -62,6 +62,7 @@ function pointOf(configuration, colour) {
   return { name, state, cell, j, low, high, speed, interval, jText: withUnit(j, "J"), speedText: `${withUnit(speed, "/s")}`, colour: configuration.varied[colour] ?? NONE };
 }
 
+// Faster costs at least as much as the next one on the front, so the line goes up before it goes right.
 function frontOf(points) {
   let best = Infinity;
   return points
