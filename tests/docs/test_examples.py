@@ -1,0 +1,40 @@
+"""Every study in the documentation, in the README and under examples/ can be loaded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_llem.study import Overrides, load_study
+from tests.docs.pages import DOCS, ROOT, fenced
+
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+BLOCKS = [(page, line, text) for page in PAGES for line, text in fenced(page, "yaml")]
+STUDIES = [(page, line, text) for page, line, text in BLOCKS if text.startswith("llem: 1")]
+NAMED = re.compile(r"# (\S+\.yaml)\n")  # a block that begins so is the file of that name, beside the page's studies
+EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize(("page", "line", "text"), STUDIES, ids=[f"{p.stem}:{line}" for p, line, _ in STUDIES])
+def test_a_study_of_the_documentation_loads(page: Path, line: int, text: str, tmp_path: Path) -> None:
+    for other, _, content in BLOCKS:
+        if other == page and (name := NAMED.match(content)):
+            (tmp_path / name[1]).write_text(content)
+    (tmp_path / "prompts.jsonl").touch()
+    study = tmp_path / "study.yaml"
+    study.write_text(text)
+    assert load_study(study, overrides=Overrides(environment={})).cells
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_loads_and_says_what_it_shows(path: Path) -> None:
+    study = load_study(path, overrides=Overrides(environment={}))
+    assert len(study.cells) > 1
+    assert study.description
+    assert not study.left_out
+
+
+def test_the_readme_has_a_study() -> None:
+    assert any(page.name == "README.md" for page, _, _ in STUDIES)

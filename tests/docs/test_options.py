@@ -1,0 +1,33 @@
+"""The page of the options has every option and every ini key, with the right pairs, and no others."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_llem.options import OPTIONS
+from tests.docs.pages import DOCS, codes, table
+
+PAGE = DOCS / "options.md"
+
+
+def _rows() -> dict[str, str | None]:
+    """Flag -> ini key, of all tables of the page."""
+    found: dict[str, str | None] = {}
+    for heading in (line for line in PAGE.read_text().splitlines() if line.startswith("## Options: ")):
+        for option, ini, *_ in table(PAGE, heading):
+            flag = re.match(r"--llem-[a-z-]*[a-z]", codes(option)[0])
+            assert flag, option
+            assert flag[0] not in found, f"{flag[0]} is there twice"
+            found[flag[0]] = codes(ini)[0] if codes(ini) else None
+    return found
+
+
+def test_options_and_page_agree() -> None:
+    assert _rows() == {option.flag: option.ini for option in OPTIONS}
+
+
+def test_every_option_named_in_the_documentation_exists() -> None:
+    known = {option.flag for option in OPTIONS}
+    for page in DOCS.rglob("*.md"):
+        named = set(re.findall(r"--llem-[a-z-]*[a-z]", page.read_text()))
+        assert named <= known, f"{page.name}: {named - known}"
