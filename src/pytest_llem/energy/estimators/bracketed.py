@@ -53,10 +53,12 @@ def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
 
 
 def _idle(knots: Knots, step: float, side: Ints) -> bool:
-    """Whether all the steps (J) on one side of a window are alike, idle, and enough."""
-    steps = np.diff(knots.energy[side]) / np.diff(knots.index[side])
-    enough = 1 if knots.rhythm == "grid" else FEWEST
-    return len(side) >= enough and bool(np.all(np.abs(steps - step) <= UNALIKE * abs(step)))
+    """Whether the knots on one side of a window are enough, and as idle as those on both sides together."""
+    if knots.rhythm == "grid":
+        steps = np.diff(knots.energy[side]) / np.diff(knots.index[side])
+        return len(side) > 0 and bool(np.all(np.abs(steps - step) <= UNALIKE * abs(step)))
+    alone = idle_step(knots, side)
+    return len(side) >= FEWEST and alone is not None and abs(alone - step) <= UNALIKE * abs(step)
 
 
 def _settled(knots: Knots, end: float, lag: Lag) -> Ints:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_llem.energy.estimators.bracketed import Bracket
+from pytest_llem.energy.estimators.bracketed import UNALIKE, Bracket
 from pytest_llem.energy.estimators.grid import MIN_STEPS
 from pytest_llem.energy.estimators.interval import Z95
-from pytest_llem.energy.estimators.knots import Knots
+from pytest_llem.energy.estimators.knots import IDLE_S, Knots
 from pytest_llem.energy.estimators.lag import Lag
 from pytest_llem.energy.trace import Trace
 
@@ -71,6 +71,20 @@ def _stalls(trace: Trace, knots: Knots) -> bool:
     starts = np.concatenate(([0], np.flatnonzero(np.diff(level) != 0) + 1))
     ends = np.concatenate((starts[1:] - 1, [len(read) - 1]))
     return bool(np.any(read[ends] - read[starts] > 2 * knots.period))
+
+
+def check_bracket(trace: Trace, knots: Knots, bracket: Bracket | None) -> tuple[str, ...]:
+    """``no_bracket`` when a side was not idle: missing, above the window's mean power, or more power after than before.
+
+    Two periods after the end instant power has surely been renewed.
+    """
+    if bracket is None or bracket.idle_power * (1 - UNALIKE) > bracket.energy / (trace.t1 - trace.t0):
+        return ("no_bracket",)
+    time, power = trace.power[:, 0], trace.power[:, 1]
+    late = power[(time > trace.t1 + 2 * knots.period) & (time <= trace.t1 + 2 * knots.period + IDLE_S)]
+    quiet = power[time <= trace.t0]
+    busy = bool(len(late) and len(quiet) and np.median(late) > (1 + UNALIKE) * np.median(quiet))
+    return ("no_bracket",) if busy and knots.rhythm == "grid" else ()
 
 
 def cross_check(trace: Trace, knots: Knots) -> CrossCheck | None:

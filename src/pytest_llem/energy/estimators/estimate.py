@@ -49,8 +49,8 @@ def estimate(trace: Trace, method: str = "bracketed") -> TraceEnergy:
     counter = None if FATAL.intersection(reasons) else _look(trace)
     if counter is not None and method != "power_integral":
         reasons += checks.check_steps(trace, counter.knots)
-        if method == "bracketed" and counter.bracket is None:
-            reasons += ("no_bracket",)
+        if method == "bracketed":
+            reasons += checks.check_bracket(trace, counter.knots, counter.bracket)
     if FATAL.intersection(reasons):
         return _nothing(TraceEnergy(trace.name, method, None, None, (), reasons=reasons, notes=tuple(notes)), trace)
     result = _evaluate(trace, method, counter, reasons, notes)

@@ -7,6 +7,7 @@ beginnings, and the grid is what agrees with most of these brackets at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ Ints = NDArray[np.intp]
 
 MIN_STEPS = 4  # two give a period, a third tests it, a fourth allows one to be late
 LATE_S = 0.003  # 99 % of an H200's idle steps are less than 2.4 ms late
-RESOLVED = 0.6  # brackets wider than this share of the period do not show a grid
+RESOLVED = 0.7  # brackets wider than this share of the period do not show a grid
 INLIERS = 0.45  # a grid that explains fewer of the changes is none; half of them may follow a jump of the clock
 HINT_SD = 0.0025  # idle power and idle counter agree to 0.2 % on an H200
 HINT_FLOOR = 1e-2  # a hint 3 standard deviations off everything possible comes from a meter that gives none
@@ -44,18 +45,27 @@ def fit_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | None:
     lo, hi = lo[sharp], hi[sharp]
     if len(lo) < MIN_STEPS:
         return None
+    resolution = float(np.median(hi - lo))
+    start = hint if hint is not None else _shortest_gap(np.diff((lo + hi) / 2), resolution)
+    # A line is the better start where reads are few, the median slope where the clock jumped.
+    found = [_search(lo, hi, start, slope, hint) for slope in (_line, _median_slope)]
+    best = max(found, key=lambda grid: grid.votes)
+    return best if best.votes >= INLIERS * len(lo) and resolution <= RESOLVED * best.period else None
+
+
+def _search(
+    lo: Floats, hi: Floats, period: float, slope: Callable[[Floats, Floats], float], hint: float | None
+) -> Grid:
+    """The grid that most brackets agree with, among periods near the ``slope`` of the steps' times."""
     middle, resolution = (lo + hi) / 2, float(np.median(hi - lo))
-    period = hint if hint is not None else _shortest_gap(np.diff(middle), resolution)
     steps = _count(middle, period)
     for _ in range(5):
-        period = _slope(steps, middle)
+        period = slope(steps, middle)
         steps = _count(middle, period)
     span = float(steps[-1])
     reach = 3 * resolution / span
     periods = np.linspace(period - reach, period + reach, CANDIDATES)
     votes, low, high = np.array([_stab(lo - steps * p, hi - steps * p) for p in periods]).T
-    if votes.max() < INLIERS * len(lo) or resolution > RESOLVED * period:
-        return None
     most = votes == votes.max()
     width = np.maximum(high - low, 1e-6)[most]
     periods, phase = periods[most], ((low + high) / 2)[most]
@@ -76,7 +86,11 @@ def _shortest_gap(gaps: Floats, resolution: float) -> float:
     return float(np.median(gaps[gaps < 1.5 * np.quantile(gaps, 0.25) + resolution]))
 
 
-def _slope(steps: Floats, middle: Floats) -> float:
+def _line(steps: Floats, middle: Floats) -> float:
+    return float(np.polyfit(steps, middle, 1)[0])
+
+
+def _median_slope(steps: Floats, middle: Floats) -> float:
     """The median over pairs not too far apart: where the clock jumped, only the pairs across the jump are wrong."""
     first, second = np.triu_indices(len(steps), 1)
     near = steps[second] - steps[first] <= max(2.0, steps[-1] / 3)

@@ -35,7 +35,8 @@ def student_t975(freedom: int) -> float:
     z = 1.959964
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    return z + first / freedom + second / freedom**2
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
 def window_interval(energy: float, sd: float, variation: float = VARIATION) -> tuple[float, float]:

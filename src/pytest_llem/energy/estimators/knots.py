@@ -19,7 +19,6 @@ STEPLESS = "counter_stepless"  # in Trace.extra, "yes": the meter says that its 
 SCATTERED = 0.3  # above this share of changes off the grid, here and there, the counter has none
 AGREEMENT = 0.9  # share of changes that must fit the story of a clock that jumped once
 CONTINUOUS = 0.9  # above this share of changes among the reads a counter is finer than the reads
-STEPLESS = "counter_stepless"  # in Trace.extra: "yes" for a counter without steps, which may stand still when idle
 HINT_REACH = 0.2  # a hint farther off what the steps alone show comes from a power field that means something else
 IDLE_S = 0.4  # s of idle time used on each side of a window; more would reach into another window's time
 IDLE_STEPS = 3  # at least
