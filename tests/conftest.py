@@ -23,14 +23,12 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def instant(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, bare: None) -> Path:
-    """Makes ``backend: instant`` known to every process: a package's metadata on PYTHONPATH, as an installer leaves it."""
+    """Makes ``backend: instant`` known to every process: metadata on PYTHONPATH, as an installer leaves it."""
     site = tmp_path_factory.mktemp("site")
     metadata = site / "instant-1.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: instant\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text(
-        "[pytest_llem.backends]\ninstant = pytest_llem.testing:InstantBackend\n"
-    )
+    (metadata / "entry_points.txt").write_text("[pytest_llem.backends]\ninstant = pytest_llem.testing:InstantBackend\n")
     inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SOURCE), str(site), *inherited]))
     monkeypatch.syspath_prepend(str(site))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from tests.conftest import FAST, Studies
@@ -37,11 +39,13 @@ def test_all_pass_with_a_result_each_and_a_table(studies: Studies):
     result = studies.run()
     result.assert_outcomes(passed=4)
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*energy: batching*", "experiment*J/token*verdict", "instant-n1-out16 *passed (ESTIMATED)"])
+    result.stdout.fnmatch_lines(
+        ["*energy: batching*", "experiment*J/token*verdict", "instant-n1-out16 *passed (ESTIMATED)"]
+    )
     assert set(studies.statuses().values()) == {"passed"}
     results = studies.results()
     assert results["instant-n4-out32"]["output_tokens"] % (4 * 32) == 0
-    assert results["instant-n4-out32"]["validity"]["reasons"] == ["estimated_energy"] or results["instant-n4-out32"]["validity"]
+    assert "estimated_energy" in results["instant-n4-out32"]["validity"]["reasons"]
     assert all(not result["measured"] for result in results.values())
 
 
@@ -117,7 +121,7 @@ def test_xdist_gives_the_same_cells_and_one_manifest(studies: Studies):
     results = studies.results()
     assert len(results) == 4
     spans = sorted((r["repeats"][0]["start"], r["repeats"][-1]["end"]) for r in results.values())
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False)), "the estimate is per host"
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans)), "the estimate is per host"
 
 
 def test_only_and_skip(studies: Studies):

@@ -1,4 +1,4 @@
-"""The ``llem`` command: a thin front for the same engine. What each command does lies below; here it is only asked for."""
+"""The ``llem`` command: a thin front for the same engine. What each command does lies below; here it is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures for study items and for ordinary test files. Light to import; what they need is imported when they are used."""
+"""Fixtures for study items and for ordinary test files. Light to import: what they need is imported on use."""
 
 from __future__ import annotations
 

@@ -111,7 +111,11 @@ class WatchedBench:
 def _uncaptured(config: pytest.Config) -> AbstractContextManager[None]:
     """Let writing through to the terminal, as pytest's own live log does."""
     capture = config.pluginmanager.getplugin("capturemanager")
-    return nullcontext() if capture is None else cast(AbstractContextManager[None], capture.global_and_fixture_disabled())
+    return (
+        nullcontext()
+        if capture is None
+        else cast("AbstractContextManager[None]", capture.global_and_fixture_disabled())
+    )
 
 
 def _display(config: pytest.Config) -> _Display | None:

@@ -66,11 +66,11 @@ class StudyItem(pytest.Function):
         """Our own errors are made for reading; nobody needs the way they came."""
         if isinstance(excinfo.value, LlemError | OverBudget):
             return str(excinfo.value)
-        return super().repr_failure(excinfo, style=style)
+        return super().repr_failure(excinfo)
 
 
 def marker_axes(cell: Cell) -> dict[str, Any]:
-    """What ``-m "llem(batch_size=4)"`` can select by: the backend and the swept values by the last part of their path."""
+    """What ``-m "llem(batch_size=4)"`` selects by: the backend and the swept values by the last part of their path."""
     axes: dict[str, Any] = {"backend": cell.config.backend, "cycle": cell.cycle}
     for path, value in cell.swept.items():
         axes[path.rpartition(".")[2]] = value

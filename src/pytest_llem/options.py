@@ -42,8 +42,8 @@ class Options:
     timeout_s: float | None = None
     timeout_ini_s: float | None = None
     lock_dir: Path | None = None
-    save: str | None = None
-    compare: str | None = None
+    save: Path | None = None
+    compare: Path | None = None
     fail_on: tuple[str, ...] = ()
     other_board: OtherBoard = "widen"
     fail_on_given: bool = False  # on the command line, where it makes no sense without a baseline
@@ -176,29 +176,30 @@ def from_config(config: pytest.Config) -> Options:
     """Read every option once; raises pytest.UsageError for a value that cannot be used."""
     values = {option.flag: _value(config, option) for option in OPTIONS}
     root = config.invocation_params.dir
+    results = root / str(values["--llem-results"] or "llem-results")
     lock_dir = values["--llem-lock-dir"]
     return Options(
         runner=config.getoption("llem_runner"),
         runner_ini=config.getini("llem_runner") or None,
-        results=root / str(values["--llem-results"] or "llem-results"),
+        results=results,
         only=bool(values["--llem-only"]),
         skip=bool(values["--llem-skip"]),
         gpus=values["--llem-gpus"],
-        busy=cast(Busy, _one_of(values, "--llem-busy", ("warn", "fail", "wait"))),
+        busy=cast("Busy", _one_of(values, "--llem-busy", ("warn", "fail", "wait"))),
         meter=str(values["--llem-meter"] or "auto"),
         require_measured=bool(values["--llem-require-measured"]),
-        isolation=cast(Isolation, _one_of(values, "--llem-isolation", ("experiment", "engine"))),
-        budgets=tuple([*(config.getini("llem_budgets") or ()), *(config.getoption("llem_budget") or ())]),
-        inconclusive=cast(Inconclusive, _one_of(values, "--llem-inconclusive", ("pass", "fail", "skip"))),
+        isolation=cast("Isolation", _one_of(values, "--llem-isolation", ("experiment", "engine"))),
+        budgets=(*(config.getini("llem_budgets") or ()), *(config.getoption("llem_budget") or ())),
+        inconclusive=cast("Inconclusive", _one_of(values, "--llem-inconclusive", ("pass", "fail", "skip"))),
         seed=config.getoption("llem_seed"),
         seed_ini=config.getini("llem_seed"),
         timeout_s=_positive(config.getoption("llem_timeout"), "--llem-timeout"),
         timeout_ini_s=_positive(config.getini("llem_timeout"), "llem_timeout"),
-        lock_dir=Path(os.path.expanduser(lock_dir)) if lock_dir else None,
-        save=values["--llem-save"],
-        compare=values["--llem-compare"],
-        fail_on=tuple([*(config.getini("llem_fail_on") or ()), *(config.getoption("llem_fail_on") or ())]),
-        other_board=cast(OtherBoard, _one_of(values, "--llem-other-board", ("widen", "refuse"))),
+        lock_dir=Path(lock_dir).expanduser() if lock_dir else None,
+        save=_baseline(values["--llem-save"], root, results),
+        compare=_baseline(values["--llem-compare"], root, results),
+        fail_on=(*(config.getini("llem_fail_on") or ()), *(config.getoption("llem_fail_on") or ())),
+        other_board=cast("OtherBoard", _one_of(values, "--llem-other-board", ("widen", "refuse"))),
         fail_on_given=bool(config.getoption("llem_fail_on")),
         json=root / values["--llem-json"] if values["--llem-json"] else None,
         html=root / values["--llem-html"] if values["--llem-html"] else None,
@@ -211,6 +212,13 @@ def _value(config: pytest.Config, option: _Option) -> Any:
     if value is None and option.ini is not None:
         value = config.getini(option.ini)
     return value if value != "" else None
+
+
+def _baseline(name: str | None, root: Path, results: Path) -> Path | None:
+    """A path where ``name`` looks like one, else that name below the results."""
+    if name is None:
+        return None
+    return root / name if os.sep in name or name.endswith(".json") else results / "baselines" / f"{name}.json"
 
 
 def _one_of(values: dict[str, Any], flag: str, allowed: tuple[str, ...]) -> str:

@@ -35,7 +35,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "llem(**axes): set on every study item, with its swept values and its backend")
     config.addinivalue_line(
-        "markers", "llem_budget(**limits): the most that a figure of the test's experiments may be; METRIC_min: the least"
+        "markers",
+        "llem_budget(**limits): the most that a figure of the test's experiments may be; METRIC_min: the least",
     )
     options_of(config)
     if not hasattr(config, "workerinput"):
@@ -81,4 +82,3 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str |
     if verdict == "inconclusive" and report.passed:
         return "passed", "?", ("INCONCLUSIVE", {"yellow": True})
     return None
-

@@ -45,10 +45,8 @@ class OverBudget(Exception):
 def verdict_table(result: ExperimentResult) -> str:
     """One line for each budget of a result."""
     estimated = "" if result.measured else f"  (ESTIMATED: {result.energy_source})"
-    lines = [f"{result.study}[{result.cell_id}]{estimated}"]
-    for verdict in result.verdicts:
-        lines.append("  " + _verdict_line(verdict))
-    return "\n".join(lines)
+    lines = [f"  {_verdict_line(verdict)}" for verdict in result.verdicts]
+    return "\n".join([f"{result.study}[{result.cell_id}]{estimated}", *lines])
 
 
 def _verdict_line(verdict: Verdict) -> str:

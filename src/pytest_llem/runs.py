@@ -34,9 +34,7 @@ def _write_first(file: StudyFile, items: list[StudyItem]) -> None:
         return
     write_atomic(folder.path / "study.yaml", file.path.read_bytes())
     entries = [
-        Entry(
-            nodeid=item.nodeid, cell_id=item.cell.id, config_hash=item.cell.config_hash, cycle=item.cell.cycle
-        )
+        Entry(nodeid=item.nodeid, cell_id=item.cell.id, config_hash=item.cell.config_hash, cycle=item.cell.cycle)
         for item in items
     ]
     manifest = Manifest(

@@ -7,7 +7,7 @@ from typing import Any
 from pytest_llem.report.units import duration
 from pytest_llem.study import Cell, Study
 
-# What an experiment costs besides its windows, s: starting, loading and warming up a small model. A large one takes longer.
+# What an experiment costs besides its windows, s: starting, loading, warming up a small model. A large one costs more.
 OVERHEAD_S = 10.0
 
 

@@ -64,9 +64,7 @@ def layout(rows: Sequence[Row], width: int) -> tuple[str, list[tuple[str, str, s
     texts = [
         "  ".join(_fit(text, widths[i], right=i in _RIGHT) for i, text in enumerate(line[:-1])) + "  " for line in table
     ]
-    return texts[0] + HEADER[-1], [
-        (text, r.cells[-1], r.style) for text, r in zip(texts[1:], rows, strict=True)
-    ]
+    return texts[0] + HEADER[-1], [(text, r.cells[-1], r.style) for text, r in zip(texts[1:], rows, strict=True)]
 
 
 def _fit(text: str, width: int, *, right: bool) -> str:

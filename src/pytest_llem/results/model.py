@@ -1,7 +1,7 @@
 """The result of one experiment, as it is written to ``result.json``.
 
-Figures are SI base units, never rounded. ``None`` means not measured; ``validity.missing`` then says why. Schema version
-1; fields are only ever added within a version.
+Figures are SI base units, never rounded. ``None`` means not measured; ``validity.missing`` then says why. Schema
+version 1; fields are only ever added within a version.
 """
 
 from __future__ import annotations

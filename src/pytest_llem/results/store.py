@@ -15,7 +15,13 @@ from pydantic import ValidationError
 from pytest_llem.errors import ResultError
 from pytest_llem.results.model import SCHEMA_VERSION, ExperimentResult
 
-RESULT, CONFIG, TRACE, TIMESERIES, LOG = "result.json", "config.json", "trace.json.gz", "timeseries.parquet", "worker.log"
+RESULT, CONFIG, TRACE, TIMESERIES, LOG = (
+    "result.json",
+    "config.json",
+    "trace.json.gz",
+    "timeseries.parquet",
+    "worker.log",
+)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 

@@ -1,7 +1,7 @@
 """What a runner is: a way to start one worker program, watch it and end it.
 
-The conversation with the worker (:mod:`pytest_llem.runners.conductor`) is the same for every runner; a runner only knows
-how a process is started in its world, what it has logged, and how it is made to end.
+The conversation with the worker (:mod:`pytest_llem.runners.conductor`) is the same for every runner; a runner only
+knows how a process is started in its world, what it has logged, and how it is made to end.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ from pytest_llem.runners.outcome import Circumstances, build
 from pytest_llem.runners.progress import Listener, Progress, ignore
 from pytest_llem.runners.station import Station, sweep_dead_stations
 from pytest_llem.runners.surroundings import Surroundings
-from pytest_llem.study.cell import Cell, RunnerChoice
+from pytest_llem.study.cell import Cell
+from pytest_llem.study.runner import RunnerChoice
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ It is the same for every runner. Everything that can go wrong with a worker ends
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,8 @@ class WorkerSession:
         self._worker: Worker | None = None
         self._jobs = 0
         self._last_window_end = 0.0
+        self._listening = False  # it has nothing to do but to wait for orders, or to end by itself
+        self._thin_out_at = math.inf
         self.usable = True  # False after a failure: never reused
 
     @property
@@ -68,6 +71,7 @@ class WorkerSession:
     def run(self, cell: Cell, limits: Limits, say: Listener) -> WorkerResult:
         """Lead the worker through one experiment; raises a RunnerError with the end of the worker's log."""
         self._jobs += 1
+        self._listening = False
         job = WorkerJob(
             socket=SOCKET_NAME,
             experiment=cell.config,
@@ -114,11 +118,13 @@ class WorkerSession:
                     self._last_window_end = float(str(message["end"]))
                     self._watcher.dense(True)
                 case "result":
+                    self._listening = True
                     say(Progress(cell.id, "finishing"))
                     self._rest(self._last_window_end + self._bracket_s)
                     self._watcher.dense(False)
                     return str(message["file"])
                 case "error":
+                    self._listening = True
                     raise self._failed(message)
                 case other:
                     raise RunnerError(f"the worker sent an unknown message {other!r}")
@@ -129,8 +135,6 @@ class WorkerSession:
         self._rest(time.monotonic() + self._bracket_s)
         self._channel.send("go")
         self._thin_out_at = min(deadline, time.monotonic() + DENSE_LEAD_S)
-
-    _thin_out_at = float("inf")
 
     def _rest(self, until: float) -> None:
         time.sleep(max(0.0, until - time.monotonic()))
@@ -146,7 +150,7 @@ class WorkerSession:
                 )
             if now > self._thin_out_at:
                 self._watcher.dense(False)
-                self._thin_out_at = float("inf")
+                self._thin_out_at = math.inf
             if not self._channel.connected:
                 if self._channel.accept(_TICK_S):
                     continue
@@ -202,7 +206,8 @@ class WorkerSession:
             if self._channel.connected:
                 self._channel.send("close")
             if self._worker is not None:
-                self._await_end(grace_s)
+                if self._listening:
+                    self._await_end(grace_s)
                 self._worker.stop(grace_s)
         finally:
             if self._worker is not None:

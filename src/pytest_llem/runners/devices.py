@@ -75,7 +75,11 @@ def needed(config: ExperimentConfig, available: int) -> int:
     """How many GPUs an experiment takes: one, unless it is told to spread."""
     if config.backend == "vllm" and config.vllm is not None:
         engine = config.vllm.engine
-        sizes = (engine.tensor_parallel_size, engine.pipeline_parallel_size, getattr(engine, "data_parallel_size", None))
+        sizes = (
+            engine.tensor_parallel_size,
+            engine.pipeline_parallel_size,
+            getattr(engine, "data_parallel_size", None),
+        )
         count = 1
         for size in sizes:
             count *= size or 1

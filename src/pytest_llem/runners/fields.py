@@ -178,7 +178,9 @@ def compute(worker: WorkerResult, recording: Recording, config: ExperimentConfig
     each = physics.Request(done["input_tokens"] // done["requests"], done["output_tokens"] // done["requests"])
     requests = [each] * done["requests"]
     use_cache = config.pytorch is None or config.pytorch.use_cache
-    flops = physics.run_flops(requests, facts.flops_per_token, facts.attention_flops_per_token_pair, use_cache=use_cache)
+    flops = physics.run_flops(
+        requests, facts.flops_per_token, facts.attention_flops_per_token_pair, use_cache=use_cache
+    )
     fields |= {"flops": flops.total, "flops_formula": flops.formula}
     spec = find_spec(recording.devices[0].name)
     if spec is None:

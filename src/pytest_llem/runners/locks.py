@@ -79,7 +79,8 @@ def _try(names: Sequence[str], count: int, folder: Path) -> dict[str, FileLock]:
     except Timeout:
         pass
     except PermissionError as error:
-        raise RunnerError(f"{error.filename}: {error.strerror}", hint="choose another folder with --llem-lock-dir") from None
+        where = f"{error.filename}: {error.strerror}"
+        raise RunnerError(where, hint="choose another folder with --llem-lock-dir") from None
     for lock in held.values():
         lock.release()
     return {}

@@ -26,7 +26,9 @@ from typing import Literal
 PROTOCOL_VERSION = 1
 CONFIG_VARIABLE = "LLEM_CONFIG_PATH"
 
-Kind = Literal["hello", "phase", "progress", "loaded", "ready", "window", "result", "error", "go", "experiment", "close"]
+Kind = Literal[
+    "hello", "phase", "progress", "loaded", "ready", "window", "result", "error", "go", "experiment", "close"
+]
 Value = str | int | float | bool | None
 Message = dict[str, object]
 

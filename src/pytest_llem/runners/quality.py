@@ -42,7 +42,7 @@ def quality(
             counter_read_s=cost.mean_counter_read_s,
         ),
         "versions": worker.versions,
-        "warnings": (*(finding.message for finding in findings), *_warmup_warning(worker), *worker.notes, *worker.facts.notes),
+        "warnings": (*(finding.message for finding in findings), *_warmup_warning(worker), *worker.notes),
     }
 
 

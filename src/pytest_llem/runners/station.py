@@ -10,12 +10,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_llem.energy.meter import Device
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.energy.recording import Recording
 from pytest_llem.errors import MeterError
 from pytest_llem.runners.base import Launch, Runner
 from pytest_llem.runners.conductor import Limits, WorkerSession
-from pytest_llem.runners.devices import Device, DevicePlan
+from pytest_llem.runners.devices import DevicePlan
 from pytest_llem.runners.progress import Listener
 from pytest_llem.runners.worker_result import WorkerResult
 from pytest_llem.study.cell import Cell
