@@ -37,14 +37,20 @@ def test_zero_joules_is_a_limit_that_fails():
     assert verdict.value == pytest.approx(0.1)
 
 
-def test_an_invalid_measurement_never_passes_an_energy_budget():
+@pytest.mark.parametrize("most", [1e9, 1e-9])
+def test_an_invalid_measurement_decides_nothing_about_energy(most):
     result = make_result(valid=False, reasons=("counter_reset",))
-    energy, speed = judge(
-        result, [Budget(metric="energy_j", max=1e9), Budget(metric="output_tokens_per_s", min=1.0)]
-    )
+    energy, speed = judge(result, [Budget(metric="energy_j", max=most), Budget(metric="output_tokens_per_s", min=1.0)])
     assert energy.outcome == "inconclusive"
     assert "counter_reset" in (energy.reason or "")
     assert speed.outcome == "pass"
+
+
+def test_a_verdict_on_an_estimate_says_so():
+    result = make_result(measured=False)
+    energy, speed = judge(result, [Budget(metric="energy_j", max=1e9), Budget(metric="output_tokens_per_s", min=1.0)])
+    assert (energy.outcome, energy.reason) == ("pass", "the energy is an estimate")
+    assert (speed.outcome, speed.reason) == ("pass", None)
 
 
 def test_a_figure_that_is_missing_is_undecided_and_says_why():

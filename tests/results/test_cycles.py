@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_llem.results.cycles import judge_cycles, mean_over_cycles
+from pytest_llem.results.budgets import judge
+from pytest_llem.results.cycles import error_after, judge_configurations, judge_cycles, mean_over_cycles
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.study.budget import Budget
 from tests.results.runs import cycles
@@ -61,12 +62,31 @@ def test_invalid_cycles_do_not_count_and_are_named() -> None:
     )
 
 
-def test_an_estimate_does_not_pass() -> None:
-    assert verdict(cycles([1.0, 1.0], measured=False, **EXACT), max=1.1) == (
-        "inconclusive",
-        "the energy is an estimate",
-    )
-    assert verdict(cycles([1.0, 1.0], measured=False, **EXACT), max=0.5)[0] == "fail"
+@pytest.mark.parametrize(("most", "outcome"), [(1.1, "pass"), (0.5, "fail")])
+def test_a_verdict_on_an_estimate_says_so(most: float, outcome: str) -> None:
+    assert verdict(cycles([1.0, 1.0], measured=False, **EXACT), max=most) == (outcome, "the energy is an estimate")
+
+
+def test_less_error_makes_a_wider_interval() -> None:
+    results = cycles([1.0, 1.1, 0.9], energy_per_output_token_j_ci95=(0.9, 1.1))
+    _, usual = mean_over_cycles(results, METRIC)
+    _, strict = mean_over_cycles(results, METRIC, error_after(3, 12))
+    assert usual is not None
+    assert strict is not None
+    assert strict[0] < usual[0] < usual[1] < strict[1]
+
+
+def test_configurations_are_judged_by_their_own_budgets_apart_for_each_run() -> None:
+    judged = [
+        result.model_copy(update={"verdicts": judge(result, [Budget(metric=METRIC, max=1.3)])})
+        for result in cycles([1.0, 1.1, 0.9], **EXACT)
+    ]
+    other = judged[0].model_copy(update={"run_id": "another"})
+    (found,) = judge_configurations([*judged, other])
+    assert (found.label, found.cycles) == ("study[pytorch-bs1]", 3)
+    assert [v.outcome for v in found.verdicts] == ["pass"]
+    (strict,) = judge_configurations(judged, {"run": 12})
+    assert [v.outcome for v in strict.verdicts] == ["inconclusive"]
 
 
 def test_a_figure_that_is_missing_says_why() -> None:

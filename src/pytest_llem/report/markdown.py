@@ -28,7 +28,7 @@ def comparison_markdown(report: Report, title: str = "Energy against the baselin
         ]
         lines += [_comparison_row(row) for row in rows[:MOST_ROWS]]
         lines += [f"\nand {len(rows) - MOST_ROWS} more"] if len(rows) > MOST_ROWS else []
-    explained = [f"- {_text(row.label)} `{row.metric}`: {_text(why)}" for row in rows for why in _remarks(row)]
+    explained = [f"- {_text(row.label)} `{row.metric}`: {_text(why)}" for row in rows for why in remarks(row)]
     explained += [f"- changed since the baseline: {_text(note)}" for note in report.notes]
     explained += [f"- not in the baseline: {_text(label)}" for label in report.new]
     explained += [f"- in the baseline, but not run: {_text(label)}" for label in report.gone]
@@ -80,7 +80,8 @@ def percent(ratio: float) -> str:
     )
 
 
-def _remarks(row: Comparison) -> list[str]:
+def remarks(row: Comparison) -> list[str]:
+    """What is to be said of a comparison besides its figures."""
     said = [row.reason] if row.reason else []
     if row.verdict == "inconclusive" and row.smallest_change is not None:
         cycles = f"{row.cycles_now} cycles against {row.cycles_before}"

@@ -55,6 +55,7 @@ class Entry(Record):
     prompt_hashes: tuple[str, ...]
     invalid: tuple[str | None, ...]  # for each cycle why it is not valid
     figures: dict[str, tuple[float | None, ...]]
+    max_cycles: int | None = None  # of a study with ``cycles: auto``: it went on until decided, this long at most
 
     @model_validator(mode="after")
     def _columns_fit(self) -> Entry:
@@ -107,12 +108,15 @@ def column_of(metric: str) -> str:
 
 
 def make_baseline(
-    results: Sequence[ExperimentResult], facts: Mapping[str, Mapping[str, str]] | None = None
+    results: Sequence[ExperimentResult],
+    facts: Mapping[str, Mapping[str, str]] | None = None,
+    max_cycles: Mapping[str, int] | None = None,
 ) -> Baseline:
     """A baseline of all results; several cycles of a configuration become one entry.
 
-    ``facts``: for each environment's hash more than a result says of it (:func:`environment_facts`). Raises ResultError
-    where there is nothing to keep."""
+    ``facts``: for each environment's hash more than a result says of it (:func:`environment_facts`).
+    ``max_cycles``: that of each run that went on until decided, by its id. Raises ResultError where there is nothing
+    to keep."""
     if not results:
         raise ResultError("there are no results to keep as a baseline", hint="run a study first")
     groups: dict[str, list[ExperimentResult]] = {}
@@ -125,7 +129,7 @@ def make_baseline(
         tool_version=results[0].tool_version,
         recorded_at=max(result.finished_at for result in results),
         environments={name: dict(sorted(found.items())) for name, found in sorted(environments.items())},
-        configurations=tuple(_entry(group) for group in groups.values()),
+        configurations=tuple(_entry(group, (max_cycles or {}).get(group[0].run_id)) for group in groups.values()),
     )
 
 
@@ -147,7 +151,7 @@ def environment_facts(environment: Mapping[str, object]) -> dict[str, str]:
     return facts
 
 
-def _entry(cycles: Sequence[ExperimentResult]) -> Entry:
+def _entry(cycles: Sequence[ExperimentResult], max_cycles: int | None) -> Entry:
     first = cycles[0]
     boards = {(d.uuid, d.name) for result in cycles for d in result.devices}
     lengths = [window.end - window.start for result in cycles for window in result.repeats]
@@ -167,6 +171,7 @@ def _entry(cycles: Sequence[ExperimentResult]) -> Entry:
         prompt_hashes=tuple(sorted({result.prompt_hash[:_HASH] for result in cycles})),
         invalid=tuple(None if r.validity.valid else ", ".join(r.validity.reasons) or "invalid" for r in cycles),
         figures={name: column for name, column in columns.items() if any(value is not None for value in column)},
+        max_cycles=max_cycles,
     )
 
 

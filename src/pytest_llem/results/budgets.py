@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pytest_llem.results.model import ExperimentResult, Interval, Outcome, Verdict
+from pytest_llem.results.rules import is_energy
 from pytest_llem.study.budget import Budget
+
+ESTIMATED = "the energy is an estimate"
 
 
 def judge(result: ExperimentResult, budgets: Iterable[Budget]) -> tuple[Verdict, ...]:
@@ -16,11 +19,13 @@ def judge(result: ExperimentResult, budgets: Iterable[Budget]) -> tuple[Verdict,
 def _judge_one(result: ExperimentResult, budget: Budget) -> Verdict:
     value, interval = result.figure(budget.metric)
     outcome, reason = decide(value, interval, budget.min, budget.max)
-    if outcome == "pass" and not result.validity.valid and _is_energy(budget.metric):
-        codes = ", ".join(result.validity.reasons)
-        outcome, reason = "inconclusive", f"the measurement is invalid: {codes}"
     if value is None:
         reason = result.validity.missing.get(budget.metric.partition(".")[0], "not measured")
+    elif is_energy(budget.metric) and not result.validity.valid:
+        codes = ", ".join(result.validity.reasons)
+        outcome, reason = "inconclusive", f"the measurement is invalid: {codes}"
+    elif is_energy(budget.metric) and not result.measured:
+        reason = "; ".join([*([reason] if reason else []), ESTIMATED])
     return Verdict(
         metric=budget.metric,
         min=budget.min,
@@ -30,10 +35,6 @@ def _judge_one(result: ExperimentResult, budget: Budget) -> Verdict:
         outcome=outcome,
         reason=reason,
     )
-
-
-def _is_energy(metric: str) -> bool:
-    return metric.endswith(("_j", "_w")) or metric in {"mfu", "energy_optimality"}
 
 
 def decide(

@@ -109,7 +109,7 @@ def _prepare(now: Entry, before: Entry, rule: Rule, gate: Gate, noise: Mapping[s
             other_output=other_output(now, before),
             notes=said,
         )
-    alpha = gate.alpha_after(len(now.cells))
+    alpha = gate.alpha_after(len(now.cells), now.max_cycles)
     return _Pair(now, before, rule, rule.margin + extra, values, alpha, known, said)
 
 

@@ -27,9 +27,10 @@ class Gate:
     plan: Plan | None = None
     others: int = 0
 
-    def alpha_after(self, cycles: int) -> float:
-        """The level at which a configuration with so many cycles is judged."""
-        return self.alpha if self.plan is None else self.alpha * self.plan.portion(cycles)
+    def alpha_after(self, cycles: int, max_cycles: int | None = None) -> float:
+        """The level at which a configuration with so many cycles is judged; ``max_cycles``: of its own plan, if any."""
+        plan = Plan(max_cycles) if self.plan is None and max_cycles is not None else self.plan
+        return self.alpha if plan is None else self.alpha * plan.portion(cycles)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class Manifest(Record):
     finished_at: str | None = None
     status: Literal["running", "finished", "interrupted", "stopped"] = "running"
     note: str | None = None
+    max_cycles: int | None = None  # of a study with ``cycles: auto``: it goes on until decided, this long at most
     cells: tuple[Entry, ...] = Field(default=())
 
     def with_entries(self, changed: Iterable[Entry]) -> Manifest:
