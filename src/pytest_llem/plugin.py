@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llem.fixtures import llem, llem_bench, llem_gpu, llem_measure, llem_meter, llem_results_dir
+from pytest_llem.gating import Gating
 from pytest_llem.options import add_options, options_of
 from pytest_llem.results.clock import new_stamp
 from pytest_llem.session import NAME, Controller, stamp_of
@@ -41,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     options_of(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Controller(config, new_stamp()), NAME)
+        config.pluginmanager.register(Gating(config))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

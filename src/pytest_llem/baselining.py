@@ -1,0 +1,39 @@
+"""The baseline that a session is compared with, and by which rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_llem.options import Options
+from pytest_llem.results.baseline import Baseline, read_baseline
+from pytest_llem.results.comparison import Gate, Report
+from pytest_llem.results.judgement import Runs, compare_with_noise
+from pytest_llem.results.rules import Rule
+
+DEFAULT_RULE = "energy_per_output_token_j:5%"
+"""What is told where nothing is asked for."""
+
+
+@dataclass(frozen=True)
+class BaselineGate:
+    """``enforced``: a regression fails the run; without rules of the user's own it is only told."""
+
+    path: Path
+    before: Baseline
+    gate: Gate
+    enforced: bool
+
+    @classmethod
+    def load(cls, options: Options) -> BaselineGate:
+        """Read baseline and rules before anything is measured; raises ResultError or LlemError."""
+        assert options.compare is not None
+        rules = tuple(Rule.from_text(text) for text in options.fail_on or (DEFAULT_RULE,))
+        gate = Gate(rules, other_board=options.other_board)
+        return cls(options.compare, read_baseline(options.compare), gate, bool(options.fail_on))
+
+    def judge(self, runs: Runs) -> Report:
+        """The session's results against the baseline; raises ResultError."""
+        if not runs.results:
+            return Report((), notes=("this session has no results",))
+        return compare_with_noise(runs.baseline(), self.before, self.gate)

@@ -1,0 +1,77 @@
+"""The files that a session was asked for: baseline, JSON, Markdown, HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pytest_llem.errors import ResultError
+from pytest_llem.options import Options
+from pytest_llem.results.comparison import Report
+from pytest_llem.results.judgement import Runs
+from pytest_llem.results.store import write_atomic
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """``folders``: of the runs, in the order of ``runs.studies``."""
+
+    options: Options
+    runs: Runs
+    folders: tuple[Path, ...]
+    report: Report | None
+    failures: tuple[str, ...]
+
+    def wanted(self) -> Iterator[tuple[Path, Callable[[], None]]]:
+        """Each file with what writes it; that raises LlemError. A baseline is kept before reports are made of it."""
+        options = self.options
+        if options.save is not None:
+            yield options.save, self._save
+        if options.json is not None:
+            yield options.json, self._json
+        if options.md is not None:
+            yield options.md, self._markdown
+        if options.html is not None:
+            yield from self._html(options.html)
+
+    def _save(self) -> None:
+        from pytest_llem.results.baseline import write_baseline
+        from pytest_llem.results.noise import default_folder, remember
+
+        assert self.options.save is not None
+        baseline = self.runs.baseline()
+        write_baseline(self.options.save, baseline)
+        remember(default_folder(), baseline, repeats=False)
+
+    def _json(self) -> None:
+        from pytest_llem.report.study_json import study_json
+
+        assert self.options.json is not None
+        _write(self.options.json, study_json(self.runs.studies, self.runs.over_cycles, self.report, self.failures))
+
+    def _markdown(self) -> None:
+        from pytest_llem.report.markdown import comparison_markdown, results_markdown
+
+        assert self.options.md is not None
+        compared = "" if self.report is None else comparison_markdown(self.report) + "\n"
+        _write(self.options.md, compared + results_markdown(self.runs.results))
+
+    def _html(self, path: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
+        for study, folder in zip(self.runs.studies, self.folders, strict=True):
+            one = path if len(self.folders) == 1 else path.with_stem(f"{path.stem}-{study.manifest.study}")
+            yield one, partial(self._page, folder, one)
+
+    def _page(self, folder: Path, path: Path) -> None:
+        from pytest_llem.report.html import render
+
+        render(folder, path, comparison=self.report)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultError(f"{path.parent}: cannot be made: {error.strerror or error}") from None
+    write_atomic(path, text.encode())
