@@ -97,19 +97,19 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "idle_power_w": "before the worker was started",
         "loaded_idle_power_w": "beside the windows, with the model loaded",
         "mean_power_w": "energy over duration",
-        "devices": "[each device](#devices)",
+        "devices": "[each device](#a-device)",
         "cpu_energy_j": "the CPU packages' energy in the same windows, by RAPL beside a GPU's meter",
         "energy_source": "`nvml_counter`, `nvml_power`, `rapl`, `zeus`, `codecarbon`, `cpu_estimate`, `replay`, or a "
         "third party's own",
         "measured": "false for an estimate and for a played recording",
         "method": "the [estimator](measuring.md#how-a-windows-energy-is-found)",
-        "cross_check": "the [second source](#cross_check), worst window",
+        "cross_check": "the [second source](#the-cross-check), worst window",
     },
     "Phases": {
         "prefill_energy_j": "energy until the first token",
         "decode_energy_j": "energy after the first token",
     },
-    "Repeats": {"repeats": "[every window](#repeats)"},
+    "Repeats": {"repeats": "[every window](#a-window)"},
     "Work": {
         "input_tokens": "tokens read, all windows together",
         "output_tokens": "tokens generated, up to and including the end token; no padding",
@@ -122,7 +122,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "prompts_cut": "how many prompts were cut to `dataset.input_tokens`",
     },
     "Latency": {
-        "ttft_s": "time to the first token: [statistics](#latencies) over all requests",
+        "ttft_s": "time to the first token: [statistics](#a-latency) over all requests",
         "tpot_s": "time for each output token after the first: (e2el − ttft) ÷ (tokens − 1)",
         "itl_s": "gaps between tokens, with `measure.token_times`",
         "e2el_s": "time from handing a request over to its last token",
@@ -144,21 +144,21 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "model_device": "of the weights",
     },
     "Quality": {
-        "warmup": "how the [warm-up](#warmup) went",
+        "warmup": "how the [warm-up](#the-warm-up) went",
         "throttled": "clocks were lowered because of heat, or for protection",
         "start_temperature_c": "before the first window",
         "lock_wait_s": "waited for a free device",
-        "recorder": "what [recording](#recorder) took",
+        "recorder": "what [recording](#the-recorder) took",
         "timeseries": "name of the file with everything over time",
         "validity": "how far to [trust it](#validity)",
         "versions": "of the worker's libraries",
         "warnings": "sentences for people: [Warnings](warnings.md)",
     },
-    "Verdicts": {"verdicts": "[every budget](#verdicts_1), judged"},
+    "Verdicts": {"verdicts": "[every budget](#a-verdict), judged"},
 }
 
 PARTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
-    "devices": (
+    "A device": (
         DeviceEnergy,
         {
             "uuid": "of the GPU; `package-0` or `cpu` without one",
@@ -173,11 +173,11 @@ PARTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
             "throttle_reasons": "NVML's names of all clock event reasons seen in the windows",
         },
     ),
-    "cross_check": (
+    "The cross check": (
         CrossCheck,
         {"source": "the second source", "relative_difference": "(second − first) ÷ first"},
     ),
-    "repeats": (
+    "A window": (
         Window,
         {
             "start": "s",
@@ -189,7 +189,7 @@ PARTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
             "energy_j": "of this window",
         },
     ),
-    "latencies": (
+    "A latency": (
         Spread,
         {
             "mean": "s",
@@ -201,7 +201,7 @@ PARTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
             "n": "number of requests, or of gaps",
         },
     ),
-    "warmup": (
+    "The warm-up": (
         Warmup,
         {
             "n": "passes",
@@ -210,7 +210,7 @@ PARTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
             "seconds": "how long it took",
         },
     ),
-    "recorder": (
+    "The recorder": (
         RecorderCost,
         {
             "cpu_share": "CPU time over the time it ran; 1.0 is one core",
@@ -219,7 +219,7 @@ PARTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
             "counter_read_s": "cost of one counter read",
         },
     ),
-    "validity": (
+    "Validity": (
         Validity,
         {
             "valid": "false: the energy must not be used",
@@ -228,7 +228,7 @@ PARTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
             "missing": "for each null figure, why",
         },
     ),
-    "verdicts": (
+    "A verdict": (
         Verdict,
         {
             "metric": "what is limited",
@@ -243,7 +243,7 @@ PARTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
 }
 
 MANIFESTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
-    "manifest.json": (
+    "The run": (
         Manifest,
         {
             "manifest_version": "version of this format",
@@ -260,7 +260,7 @@ MANIFESTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
             "cells": "each experiment",
         },
     ),
-    "cells of the manifest": (
+    "An experiment of the run": (
         Entry,
         {
             "nodeid": "pytest's name of the item",
@@ -294,7 +294,7 @@ def page() -> str:
 def _sections(sections: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]]) -> Iterator[str]:
     for title, (model, meanings) in sections.items():
         _require_same(model, list(meanings))
-        yield f"### `{title}`\n\n{_table(model, meanings)}"
+        yield f"### {title}\n\n{_table(model, meanings)}"
 
 
 def _require_same(model: type[BaseModel], told: list[str]) -> None:
