@@ -49,12 +49,14 @@ class Studies:
         path.write_text(textwrap.dedent(text))
         return path
 
-    def run(self, *arguments: str | Path, timeout: float = 120) -> pytest.RunResult:
-        """pytest with the plugin, the CPU estimate and locks of its own."""
+    def arguments(self) -> list[str]:
+        """What loads the plugin, with the CPU estimate and locks of its own."""
         loaded = [] if _installed() else ["-p", "pytest_llem.plugin"]
-        return self.pytester.runpytest_subprocess(
-            *loaded, "--llem-meter=cpu-estimate", f"--llem-lock-dir={self.locks}", *map(str, arguments), timeout=timeout
-        )
+        return [*loaded, "--llem-meter=cpu-estimate", f"--llem-lock-dir={self.locks}"]
+
+    def run(self, *arguments: str | Path, timeout: float = 120) -> pytest.RunResult:
+        """pytest in a process of its own."""
+        return self.pytester.runpytest_subprocess(*self.arguments(), *map(str, arguments), timeout=timeout)
 
     def runs(self) -> list[Path]:
         """The folders of all runs."""

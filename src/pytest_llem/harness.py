@@ -39,8 +39,8 @@ class Llem:
     def run(self, **fields: Any) -> ExperimentResult:
         """Run one experiment and judge it by the test's ``llem_budget`` marks.
 
-        ``fields`` are those of a study file (``model``, ``backend``, ``dataset``, ``max_output_tokens``, ``measure``,
-        …); the fields of the backend's own section may be given directly (``batch_size=4``). Raises StudyError for a field
+        ``fields`` are those of a study file (``model``, ``backend``, ``dataset``, ``max_output_tokens``, ``measure``);
+        the fields of the backend's own section may be given directly (``batch_size=4``). Raises StudyError for a field
         that does not exist, and fails the test when a budget is broken."""
         self._runs += 1
         item, config = self._item, self._item.config

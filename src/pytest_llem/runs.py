@@ -15,7 +15,9 @@ from pytest_llem.results.store import RunFolder, write_atomic
 
 
 def prepare(items: Iterable[pytest.Item], config: pytest.Config, stamp: str) -> None:
-    """Make one run folder for each study that has items; every xdist worker of a run comes to the same folders."""
+    """Make one run folder for each study that has items; every xdist worker of a run comes to the same folders.
+
+    Raises pytest.UsageError where a folder cannot be made or written to."""
     by_file: dict[StudyFile, list[StudyItem]] = {}
     for item in items:
         if isinstance(item, StudyItem) and isinstance(item.parent, StudyFile):

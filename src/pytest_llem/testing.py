@@ -31,7 +31,7 @@ class InstantBackend:
 
     ``seconds``: how long one pass takes (default 0). ``engine``: engines with equal values are shared. ``behaviour``:
     ``fail`` raises a BackendError, ``kill`` kills the worker, ``hang`` never answers, ``chatty`` floods stdout,
-    ``crash_on_close`` aborts after the result is out; default: answers.
+    ``chatty_kill`` does so and kills the worker, ``crash_on_close`` aborts after the result is out; default: answers.
     """
 
     name = "instant"
@@ -109,5 +109,12 @@ def _behave(behaviour: JsonValue) -> None:
         case "hang":
             time.sleep(3600)
         case "chatty":
-            sys.stdout.write("blah " * 400_000 + "\nthe end of much talk\n")
-            sys.stdout.flush()
+            _talk()
+        case "chatty_kill":
+            _talk()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _talk() -> None:
+    sys.stdout.write("blah " * 400_000 + "\nthe end of much talk\n")
+    sys.stdout.flush()

@@ -33,7 +33,12 @@ class Circumstances:
 
 
 def build(
-    cell: Cell, worker: WorkerResult, recording: Recording, beside: Recording | None, around: Circumstances, folder: Path
+    cell: Cell,
+    worker: WorkerResult,
+    recording: Recording,
+    beside: Recording | None,
+    around: Circumstances,
+    folder: Path,
 ) -> tuple[ExperimentResult, tuple[Trace, ...]]:
     """The result, judged against the cell's budgets, and the traces to be kept beside it.
 

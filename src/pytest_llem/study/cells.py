@@ -71,6 +71,7 @@ def make_cells(
                 budgets=budgets,
                 runner=runners[one.config.backend],
                 timeout_s=execution.timeout_s,
+                silence_timeout_s=execution.silence_timeout_s,
                 gap_before_s=gap,
                 line=one.line,
             )

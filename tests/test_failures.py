@@ -1,0 +1,119 @@
+"""What a worker that goes wrong does to its own item, and that it does nothing to any other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import FAST, Studies
+
+WRONG = f"""\
+llem: 1
+name: wrong
+model: none
+backend: instant
+{FAST}
+execution: {{timeout_s: 3}}
+sweep:
+  instant.behaviour: [fine, fail, kill, hang, chatty, crash_on_close, good]
+"""
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The command lines of living processes that were started in or below ``folder``, or on behalf of it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                text = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(folder).encode() in text:
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
+@pytest.fixture
+def temporary(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files of what runs here; marks all its processes, too."""
+    folder = studies.pytester.path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+def test_each_failure_is_that_of_its_own_item(studies: Studies, temporary: Path) -> None:
+    studies.write(WRONG)
+    result = studies.run("-v")
+    result.assert_outcomes(passed=4, failed=3)
+    assert result.ret == 1
+    assert studies.statuses() == {
+        "instant-fine": "passed",
+        "instant-fail": "failed",
+        "instant-kill": "failed",
+        "instant-hang": "failed",
+        "instant-chatty": "passed",
+        "instant-crash_on_close": "passed",
+        "instant-good": "passed",
+    }
+    result.stdout.fnmatch_lines_random(
+        [
+            "the instant backend was told to fail",
+            "*hint: take the option away",
+            "the worker ended without a result: killed by SIGKILL*",
+            "the experiment took more than 3 s*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    assert "blah blah" not in result.stdout.str()
+    errors = {entry["cell_id"]: entry["error_type"] for entry in studies.manifest()["cells"] if entry["error_type"]}
+    assert errors == {
+        "instant-fail": "BackendError",
+        "instant-kill": "WorkerCrashed",
+        "instant-hang": "WorkerTimeout",
+    }
+    (folder,) = studies.runs()
+    assert "the end of much talk" in (folder / "instant-chatty" / "worker.log").read_text()
+    assert "told to fail" in (folder / "instant-fail" / "worker.log").read_text(), "its own traceback is kept"
+    assert sorted(studies.results()) == ["instant-chatty", "instant-crash_on_close", "instant-fine", "instant-good"]
+    assert processes_of(temporary) == []
+    assert [path.name for path in temporary.glob("llem-*")] == []
+
+
+def test_the_last_lines_of_a_dead_workers_log_are_shown(studies: Studies) -> None:
+    studies.write(f"llem: 1\nname: odd\nmodel: none\nbackend: instant\n{FAST}\ninstant: {{behaviour: chatty_kill}}\n")
+    result = studies.run()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*killed by SIGKILL*", "*last lines of the worker's log:", "*| the end of much talk"])
+
+
+def test_a_time_limit_from_the_command_line_and_a_silent_worker(studies: Studies) -> None:
+    text = f"llem: 1\nname: slow\nmodel: none\nbackend: instant\n{FAST}\ninstant: {{behaviour: hang}}\n"
+    studies.write(text, "limit.yaml")
+    result = studies.run("--llem-timeout=1", "limit.yaml")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["the experiment took more than 1 s*", "*hint: raise execution.timeout_s*"])
+    studies.write(text + "execution: {silence_timeout_s: 1}\n", "silence.yaml")
+    result = studies.run("silence.yaml")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["the worker said nothing for 1 s*"])
+
+
+@pytest.mark.skipif(os.getuid() == 0 and not Path("/dev/full").exists(), reason="needs a place that cannot be written")
+def test_results_that_cannot_be_written_are_a_usage_error(studies: Studies) -> None:
+    studies.write(f"llem: 1\nname: plain\nmodel: none\nbackend: instant\n{FAST}\n")
+    (studies.pytester.path / "occupied").write_text("a file, not a folder")
+    result = studies.run("--llem-results=occupied")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: *occupied*cannot be made*", "*--llem-results*"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_results_below_spaces_and_unicode_in_the_c_locale(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    studies.write(f"llem: 1\nname: plain\nmodel: none\nbackend: instant\n{FAST}\n", "été 1/plän.yaml")
+    result = studies.run("--llem-results=with späces/наука", "été 1/plän.yaml")
+    assert result.ret == 0
+    assert len(list(studies.pytester.path.glob("with späces/наука/plain-*/*/result.json"))) == 1
