@@ -88,7 +88,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Trace], Trace]]] = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_no_energy_and_the_reason(damage: str) -> None:
     reason, harm = DAMAGE[damage]
-    long = {"busy before": "decode_b1_2.5", "busy after": "decode_b1_1.2", "above the limit": "decode_b32_2.5"}
+    long = {"busy before": "decode_b1_2.5", "busy after": "decode_b1_0.6", "above the limit": "decode_b32_2.5"}
     subjects = [i for i, trace in enumerate(traces()) if trace.name == long[damage]] if damage in long else SUBJECTS
     for i in subjects:
         result = estimate(harm(traces()[i]))

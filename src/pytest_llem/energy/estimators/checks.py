@@ -10,7 +10,7 @@ from pytest_llem.energy.estimators.bracketed import UNALIKE, Bracket
 from pytest_llem.energy.estimators.grid import MIN_STEPS
 from pytest_llem.energy.estimators.interval import Z95
 from pytest_llem.energy.estimators.knots import IDLE_S, Knots
-from pytest_llem.energy.estimators.lag import Lag
+from pytest_llem.energy.estimators.lag import FAINT, Lag
 from pytest_llem.energy.trace import Trace
 
 DISAGREE = 0.05  # relative difference of two sources above which neither is believed
@@ -21,6 +21,7 @@ TELLING = 0.055  # a standard deviation of that difference with which windows of
 EARLY_S = 0.1  # s; an H200 at its limit draws 30 to 40 % more for so long, then the limit holds
 EDGE_S = 0.0012  # s; spread of the steps' times against the window's edges (H200: lateness, how sharply work starts)
 OFF_GRID = 0.1  # share of steps off the grid above which it is no strict one
+OVERRUN_S = 0.035  # s of work that no lag explains (an H200's is 9 ms)
 HOLE = 3.0  # a pause between reads so many times longer than usual was not meant
 WIDE = 0.1  # half an interval above this share of the energy says little
 OVER_LIMIT = 1.1  # mean power of a load at its limit stays within some percent of the limit,
@@ -74,7 +75,7 @@ def _stalls(trace: Trace, knots: Knots) -> bool:
 
 
 def check_bracket(trace: Trace, knots: Knots, bracket: Bracket | None) -> tuple[str, ...]:
-    """``no_bracket`` when a side was not idle: missing, above the window's mean power, or more power after than before.
+    """``no_bracket`` when a side was not idle: missing, above the window's mean power, or work went on after the end.
 
     Two periods after the end instant power has surely been renewed.
     """
@@ -84,7 +85,19 @@ def check_bracket(trace: Trace, knots: Knots, bracket: Bracket | None) -> tuple[
     late = power[(time > trace.t1 + 2 * knots.period) & (time <= trace.t1 + 2 * knots.period + IDLE_S)]
     quiet = power[time <= trace.t0]
     busy = bool(len(late) and len(quiet) and np.median(late) > (1 + UNALIKE) * np.median(quiet))
-    return ("no_bracket",) if busy and knots.rhythm == "grid" else ()
+    return ("no_bracket",) if knots.rhythm == "grid" and (busy or _overrun(trace, knots, bracket)) else ()
+
+
+def _overrun(trace: Trace, knots: Knots, bracket: Bracket) -> bool:
+    """Whether the first step after the window still lacks more energy than a lag can hold back: work went on."""
+    after = np.flatnonzero(knots.time >= trace.t1)[: knots.idle_count + 1]
+    around = np.flatnonzero((knots.time > trace.t0 - knots.period) & (knots.time < trace.t1 + 2 * knots.period))
+    if len(after) < 2 or len(around) < 2:
+        return False
+    busiest = float(np.max(np.diff(knots.energy[around]) / np.diff(knots.time[around]))) - bracket.idle_power
+    elapsed = knots.time[after[-1]] - knots.time[after[0]]
+    lacking = knots.energy[after[-1]] - knots.energy[after[0]] - bracket.idle_power * elapsed
+    return busiest > FAINT * bracket.idle_power and bool(lacking > OVERRUN_S * busiest)
 
 
 def cross_check(trace: Trace, knots: Knots) -> CrossCheck | None:
