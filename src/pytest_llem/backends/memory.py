@@ -30,7 +30,7 @@ class CudaPeak:
         import torch
 
         self._devices = devices
-        torch.cuda.init()  # before that, the allocator knows no device to reset
+        torch.cuda.current_device()  # initialises CUDA: before that, the allocator knows no device to reset
         for device in devices:
             torch.cuda.reset_peak_memory_stats(device)
 
