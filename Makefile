@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Threads that wait by spinning fight over the cores of a busy machine, and burn what the CPU estimate counts.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help install vllm demo test check bench clean
+.PHONY: help install vllm demo test check bench docs clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -41,5 +41,10 @@ check: $(STAMP)  ## types, lint, layers
 bench: $(STAMP)  ## the benchmarks: ratios from one run
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+docs: $(STAMP)   ## the documentation as a site, in site/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) --group docs
+	@$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 clean:           ## remove what was made here
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache llem-results
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache llem-results

@@ -256,6 +256,7 @@ MANIFESTS: Mapping[str, tuple[type[BaseModel], Mapping[str, str]]] = {
             "finished_at": "ISO 8601, UTC",
             "status": "of the run",
             "note": "why it was stopped",
+            "max_consecutive_failures": "so many failures in a row stop the run; 0: none does",
             "max_cycles": "of a study with `cycles: auto`: the most cycles that it may take",
             "cells": "each experiment",
         },
