@@ -38,12 +38,12 @@ def main(pairs: int) -> None:
         return tokens / (time.monotonic() - start)
 
     rate()
-    ratios: dict[str, list[float]] = {"dense": [], "slow": []}
+    ratios: dict[str, list[float]] = {"dense": [], "quiet": []}
     for number in range(pairs):
-        for mode in ("dense", "slow"):
+        for mode in ("dense", "quiet"):
             off = rate()
             with tempfile.TemporaryDirectory() as folder, Recorder("nvml", meter.devices(), Path(folder)) as recorder:
-                recorder.dense(mode == "dense")
+                recorder.pace(mode)
                 on = rate()
                 cost = recorder.stop().cost
             again = rate()
