@@ -49,9 +49,8 @@ def main(pairs: int) -> None:
             again = rate()
             ratio = 2 * on / (off + again)
             ratios[mode].append(ratio)
-            print(
-                f"{number} {mode:5} off {off:8.0f}  on {on:8.0f}  off {again:8.0f} tokens/s  ratio {ratio:.4f}  CPU share {cost.cpu_share:.3f}"
-            )
+            rates = f"off {off:8.0f}  on {on:8.0f}  off {again:8.0f} tokens/s"
+            print(f"{number} {mode:5} {rates}  ratio {ratio:.4f}  CPU share {cost.cpu_share:.3f}")
     for mode, values in ratios.items():
         mean, half = statistics.fmean(values), 2 * statistics.stdev(values) / len(values) ** 0.5
         print(f"{mode}: tokens/s with recording / without = {mean:.4f} ± {half:.4f}")

@@ -1,4 +1,4 @@
-"""spread.py RESULTS: how far repeated runs of one configuration lie apart, by window length; and what recording costs."""
+"""spread.py RESULTS: how far repeated runs of one configuration lie apart, by window length; what recording costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def main(folder: Path) -> None:
         result = read_result(path)
         groups[result.study, result.cell_id].append(result)
     print(
-        "study                  cell                       runs  mJ/token     CV %  single window CV %  mean 95 % half-width %  CV tokens/s %  recorder CPU %  valid"
+        f"{'study':22} {'cell':26} runs  mJ/token     CV %  single window CV %  mean 95 % half-width %"
+        "  CV tokens/s %  recorder CPU %  valid"
     )
     for (study, cell), results in sorted(groups.items()):
         figures = [r.energy_per_output_token_j for r in results if r.energy_per_output_token_j is not None]

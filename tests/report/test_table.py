@@ -1,4 +1,4 @@
-"""The summary table: aligned, honest about what is estimated or invalid, and never wider than asked for where names allow."""
+"""The summary table: aligned, honest about what is estimated or invalid, no wider than asked for."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_what_was_not_measured_is_not_shown_as_zero():
 
 def test_long_names_are_cut_in_the_middle_to_fit():
     names = [f"pytorch-bs{n}-a-very-long-name-for-an-experiment-out{n}" for n in (1, 64)]
-    header, lines = layout([row(name, FIGURES, "over_budget") for name in names], 76)
+    _, lines = layout([row(name, FIGURES, "over_budget") for name in names], 76)
     assert all(len(text) + len(verdict) <= 76 for text, verdict, _ in lines)
     assert "…" in lines[0][0].split("  ")[0]
     assert lines[1][0].split("  ")[0].endswith("out64")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_every_step_is_on_disk_before_the_next(run):
 
 def _create(arguments: tuple[str, int]) -> str | None:
     folder, number = arguments
-    return Run.create(RunFolder.create(__import__("pathlib").Path(folder), "s", "stamp"), first(str(number))).manifest.note
+    return Run.create(RunFolder.create(Path(folder), "s", "stamp"), first(str(number))).manifest.note
 
 
 def test_of_many_processes_the_first_makes_the_manifest_and_all_agree(tmp_path):

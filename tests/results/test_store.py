@@ -60,6 +60,8 @@ def test_nan_is_never_written(tmp_path):
         folder.write_result(broken)
 
 
-@pytest.mark.parametrize(("text", "name"), [("a/b c", "a-b-c"), ("..", "study"), ("größe", "gr-e"), ("x" * 300, "x" * 120)])
+@pytest.mark.parametrize(
+    ("text", "name"), [("a/b c", "a-b-c"), ("..", "study"), ("größe", "gr-e"), ("x" * 300, "x" * 120)]
+)
 def test_names_are_safe_in_a_file_system(text, name):
     assert safe_name(text) == name
