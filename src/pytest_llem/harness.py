@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_llem.errors import LlemError
+from pytest_llem.nodes import overrides_of
 from pytest_llem.options import options_of
 from pytest_llem.reporting import conclude, flat_figures, set_properties
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import RunFolder
 from pytest_llem.session import stamp_of
-from pytest_llem.study import Cell, ExperimentConfig, study_from_mapping
+from pytest_llem.study import ExperimentConfig, study_from_mapping
 from pytest_llem.study.pytorch import PytorchConfig
 from pytest_llem.study.vllm import VllmEngine, VllmSampling
 
@@ -35,6 +38,7 @@ class Llem:
         self._item = request.node
         self._bench = bench
         self._runs = 0
+        self._earlier: list[str] = []  # results of this test so far
 
     def run(self, **fields: Any) -> ExperimentResult:
         """Run one experiment and judge it by the test's ``llem_budget`` marks.
@@ -44,30 +48,36 @@ class Llem:
         that does not exist, and fails the test when a budget is broken."""
         self._runs += 1
         item, config = self._item, self._item.config
+        options, (file, _, test) = options_of(config), item.nodeid.partition("::")
         study = study_from_mapping(
-            {"llem": 1, **sorted_fields(fields), "budgets": budgets(item)}, name=item.path.stem, where=item.nodeid
+            {"llem": 1, **sorted_fields(fields), "budgets": budgets(item)},
+            name=file.removesuffix(".py"),
+            where=item.nodeid,
+            overrides=overrides_of(options),
         )
-        cell = _named(study.cells[0], item.name if self._runs == 1 else f"{item.name}-{self._runs}")
-        folder = RunFolder.create(options_of(config).results, study.name, stamp_of(config))
+        name = test.replace("::", ".")
+        cell = replace(study.cells[0], id=name if self._runs == 1 else f"{name}-{self._runs}")
+        folder = RunFolder.create(options.results, study.name, stamp_of(config))
+        told = {"run": str(folder.path), "cell_id": cell.id, "config_hash": cell.config_hash}
+        told |= {"earlier": os.pathsep.join(self._earlier)} if self._earlier else {}
         config.hook.pytest_llem_experiment_start(config=config, cell=cell)
-        result, path = self._bench.run(cell, folder, item.path.parent)
-        set_properties(item, flat_figures(result, path))
+        try:
+            result, path = self._bench.run(cell, folder, item.path.parent)
+        except LlemError as error:
+            set_properties(item, {**told, "error_type": type(error).__name__})
+            raise
+        self._earlier.append(str(path))
+        set_properties(item, {**flat_figures(result, path), **told})
         config.hook.pytest_llem_experiment_result(config=config, cell=cell, result=result)
         conclude(item, result)
         return result
-
-
-def _named(cell: Cell, name: str) -> Cell:
-    from dataclasses import replace
-
-    return replace(cell, id=name)
 
 
 def sorted_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Keyword arguments as a study mapping: fields of the backend's section go into that section."""
     backend = {"transformers": "pytorch"}.get(str(fields.get("backend")), str(fields.get("backend", "pytorch")))
     study: dict[str, Any] = {"model": "tiny"}
-    known = set(ExperimentConfig.model_fields)
+    known = {*ExperimentConfig.model_fields, backend}
     for name, value in fields.items():
         if name in known:
             study[name] = value

@@ -63,10 +63,14 @@ class Controller:
             watched.run.started(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        watched = self._of(report.nodeid)
-        if watched is None or not (report.when == "call" or not report.passed):
-            return
         figures = {k.removeprefix(_PREFIX): v for k, v in report.user_properties if k.startswith(_PREFIX)}
+        watched = self._of(report.nodeid)
+        if not (report.when == "call" or not report.passed):
+            return
+        if "run" in figures:
+            watched = self._entered(report.nodeid, figures)
+        if watched is None:
+            return
         status = _status(report, figures)
         watched.figures[report.nodeid] = {**figures, "status": status}
         result = figures.get("result")
@@ -99,6 +103,20 @@ class Controller:
         if not self._looked:
             self._look()
         return self._by_node.get(nodeid)
+
+    def _entered(self, nodeid: str, figures: dict[str, Any]) -> _Watched:
+        """The run that a test with the ``llem`` fixture belongs to, which lists it from now on."""
+        from pytest_llem.fixture_runs import enter, open_run
+
+        if not self._looked:
+            self._look()
+        path = Path(str(figures["run"]))
+        watched = next((one for one in self._runs if one.run.folder.path == path), None)
+        if watched is None:
+            watched = _Watched(open_run(path, self.config.rootpath / nodeid.partition("::")[0]))
+            self._runs.append(watched)
+        watched.figures.update(enter(watched.run, nodeid, figures))
+        return watched
 
     def _look(self) -> None:
         from pytest_llem.results.run import Run

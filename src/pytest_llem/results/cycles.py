@@ -33,12 +33,12 @@ class CycleVerdicts:
 def judge_configurations(
     results: Iterable[ExperimentResult], max_cycles: Mapping[str, int] | None = None
 ) -> tuple[CycleVerdicts, ...]:
-    """Every configuration of which there are two cycles or more, by the budgets of its own results.
+    """Every configuration of which there are two cycles or more with the same budgets, by these.
 
     ``max_cycles``: that of each run that went on until decided, by its id."""
-    groups: dict[tuple[str, str], list[ExperimentResult]] = {}
+    groups: dict[tuple[str, str, tuple[_Limits, ...]], list[ExperimentResult]] = {}
     for result in results:
-        groups.setdefault((result.run_id, result.config_hash), []).append(result)
+        groups.setdefault((result.run_id, result.config_hash, _limits(result)), []).append(result)
     return tuple(
         CycleVerdicts(
             label=f"{cycles[0].study}[{cycles[0].cell_id.removesuffix(f'-c{cycles[0].cycle}')}]",
@@ -46,14 +46,21 @@ def judge_configurations(
             cycles=len(cycles),
             verdicts=judge_cycles(cycles, budgets_of(cycles[0]), error_after(len(cycles), (max_cycles or {}).get(run))),
         )
-        for (run, config_hash), cycles in groups.items()
-        if len(cycles) > 1 and cycles[0].verdicts
+        for (run, config_hash, limits), cycles in groups.items()
+        if len(cycles) > 1 and limits
     )
 
 
 def budgets_of(result: ExperimentResult) -> tuple[Budget, ...]:
     """The budgets that a result was judged by."""
-    return tuple(Budget(metric=v.metric, min=v.min, max=v.max) for v in result.verdicts)
+    return tuple(Budget(metric=metric, min=low, max=high) for metric, low, high in _limits(result))
+
+
+_Limits = tuple[str, float | None, float | None]
+
+
+def _limits(result: ExperimentResult) -> tuple[_Limits, ...]:
+    return tuple((verdict.metric, verdict.min, verdict.max) for verdict in result.verdicts)
 
 
 def error_after(cycles: int, max_cycles: int | None) -> float:
