@@ -9,10 +9,7 @@ from pytest_llem.options import Options
 from pytest_llem.results.baseline import Baseline, read_baseline
 from pytest_llem.results.comparison import Gate, Report
 from pytest_llem.results.judgement import Runs, compare_with_noise
-from pytest_llem.results.rules import Rule
-
-DEFAULT_RULE = "energy_per_output_token_j:5%"
-"""What is told where nothing is asked for."""
+from pytest_llem.results.rules import DEFAULT_RULE, Rule
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llem import __version__
+from pytest_llem.commands.arguments import compare_arguments, report_arguments
 from pytest_llem.errors import LlemError, StudyError
 
 _EPILOG = """examples:
@@ -18,6 +19,7 @@ _EPILOG = """examples:
   llem run -m tiny --batch-size 4       one experiment without a file
   llem plan studies/batching.yaml       what would be run
   llem replay llem-results/RUN/CELL/trace.json.gz --json
+  llem compare main.json llem-results/RUN   is it dearer than before?
   llem doctor                           what this machine can measure, and how well
 
 exit status: 0 all well; 1 an experiment failed or broke a budget; 2 bad study or usage; 130 interrupted
@@ -76,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.set_defaults(act=_replay)
 
+    compare = commands.add_parser("compare", help="judge recorded results against others, on any machine")
+    compare_arguments(compare)
+    compare.set_defaults(act=_compare)
+
+    report = commands.add_parser("report", help="show a run that is on disk, and write reports of it")
+    report_arguments(report)
+    report.set_defaults(act=_report)
+
     doctor = commands.add_parser("doctor", help="what this machine can measure, and how well")
     doctor.set_defaults(act=_doctor)
 
@@ -83,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     schema.add_argument("what", choices=("study", "result"))
     schema.set_defaults(act=_schema)
 
-    for command in (plan, replay, doctor):
+    for command in (plan, compare, report, replay, doctor):
         command.add_argument("--json", action="store_true", help="for programs")
     return parser
 
@@ -118,6 +128,22 @@ def _replay(arguments: argparse.Namespace, rest: list[str]) -> int:
     found = replay(arguments.trace, method=arguments.method)
     _print(arguments.json, found, replay_text(found))
     return 0
+
+
+def _compare(arguments: argparse.Namespace, rest: list[str]) -> int:
+    from pytest_llem.commands.compare import run
+
+    try:
+        return run(arguments)
+    except LlemError as error:  # 1 means that something got worse
+        print(f"llem: {error}", file=sys.stderr)
+        return 2
+
+
+def _report(arguments: argparse.Namespace, rest: list[str]) -> int:
+    from pytest_llem.commands.report import run
+
+    return run(arguments)
 
 
 def _doctor(arguments: argparse.Namespace, rest: list[str]) -> int:

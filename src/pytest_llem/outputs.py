@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pytest_llem.errors import ResultError
 from pytest_llem.options import Options
 from pytest_llem.results.comparison import Report
 from pytest_llem.results.judgement import Runs
-from pytest_llem.results.store import write_atomic
+from pytest_llem.results.store import write_text
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,15 @@ class Outputs:
         from pytest_llem.report.study_json import study_json
 
         assert self.options.json is not None
-        _write(self.options.json, study_json(self.runs.studies, self.runs.over_cycles, self.report, self.failures))
+        write_text(self.options.json, study_json(self.runs.studies, self.runs.over_cycles, self.report, self.failures))
 
     def _markdown(self) -> None:
-        from pytest_llem.report.markdown import comparison_markdown, results_markdown
+        from pytest_llem.report.markdown import comparison_markdown, cycles_markdown, results_markdown
 
         assert self.options.md is not None
         compared = "" if self.report is None else comparison_markdown(self.report) + "\n"
-        _write(self.options.md, compared + results_markdown(self.runs.results))
+        over_cycles = cycles_markdown(self.runs.over_cycles)
+        write_text(self.options.md, compared + over_cycles + results_markdown(self.runs.results))
 
     def _html(self, path: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
         for study, folder in zip(self.runs.studies, self.folders, strict=True):
@@ -67,11 +67,3 @@ class Outputs:
         from pytest_llem.report.html import render
 
         render(folder, path, comparison=self.report)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResultError(f"{path.parent}: cannot be made: {error.strerror or error}") from None
-    write_atomic(path, text.encode())

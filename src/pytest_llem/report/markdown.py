@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from pytest_llem.report.units import interval, si
 from pytest_llem.results.comparison import Comparison, Report
-from pytest_llem.results.model import ExperimentResult, Outcome
+from pytest_llem.results.cycles import CycleVerdicts
+from pytest_llem.results.model import ExperimentResult, Outcome, Verdict
 from pytest_llem.results.rules import HIGHER_IS_BETTER
 from pytest_llem.study.metrics import METRICS
 
@@ -88,6 +89,30 @@ def remarks(row: Comparison) -> list[str]:
         worse = "drop" if row.metric.partition(".")[0] in HIGHER_IS_BETTER else "rise"
         said.append(f"{cycles} could have found a {worse} of {100 * row.smallest_change:.3g} %")
     return [*said, *row.notes]
+
+
+def cycles_markdown(found: Sequence[CycleVerdicts], title: str = "Budgets over cycles") -> str:
+    """A row for each budget on a configuration's mean over its cycles; nothing where there is none."""
+    if not found:
+        return ""
+    rows = [_cycles_row(one, verdict) for one in found for verdict in one.verdicts]
+    lines = [
+        f"### {title}",
+        "",
+        "| experiment | figure | mean | 95 % interval | cycles | verdict |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+        *rows[:MOST_ROWS],
+    ]
+    lines += [f"\nand {len(rows) - MOST_ROWS} more"] if len(rows) > MOST_ROWS else []
+    return "\n".join(lines) + "\n\n"
+
+
+def _cycles_row(one: CycleVerdicts, verdict: Verdict) -> str:
+    unit = METRICS[verdict.metric.partition(".")[0]].unit
+    ends = "–" if verdict.interval is None else interval(*verdict.interval, unit)
+    reason = f" ({_text(verdict.reason)})" if verdict.reason else ""
+    figure, mark = f"`{verdict.metric}`", f"{_MARKS[verdict.outcome]}{reason}"
+    return f"| {_text(one.label)} | {figure} | {si(verdict.value, unit)} | {ends} | {one.cycles} | {mark} |"
 
 
 def results_markdown(results: Sequence[ExperimentResult], title: str = "Energy") -> str:

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pytest_llem.errors import ResultError
 from pytest_llem.results.model import ExperimentResult, Record
-from pytest_llem.results.store import write_atomic
+from pytest_llem.results.store import write_text
 from pytest_llem.study.metrics import METRICS
 
 FORMAT, VERSION = "llem-baseline", 1
@@ -184,11 +184,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     """Write it, atomically: UTF-8, one line for each column of figures. Raises ResultError."""
     text = json.dumps(baseline.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
     compact = _SCALARS_ON_LINES.sub(lambda found: "[" + re.sub(r",\n\s+", ", ", found[1]) + "]", text)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResultError(f"{path.parent}: cannot be made: {error.strerror or error}") from None
-    write_atomic(path, compact.encode() + b"\n")
+    write_text(path, compact + "\n")
 
 
 def read_baseline(path: Path) -> Baseline:

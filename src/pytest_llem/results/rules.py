@@ -10,6 +10,9 @@ from pytest_llem.errors import LlemError
 from pytest_llem.study.metrics import metric_named
 from pytest_llem.study.problems import shown
 
+DEFAULT_RULE = "energy_per_output_token_j:5%"
+"""What a comparison looks at where nothing is asked for."""
+
 HIGHER_IS_BETTER = frozenset({"output_tokens_per_s", "requests_per_s", "mfu", "energy_optimality"})
 _WORK = frozenset({"input_tokens", "output_tokens"})  # what was asked for, not what it cost
 _RULE = re.compile(r"\s*([\w.]+)\s*:\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*")

@@ -43,6 +43,15 @@ def write_atomic(path: Path, data: bytes) -> None:
         ) from error
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, atomically, and the folders above it; raises ResultError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultError(f"{path.parent}: cannot be made: {error.strerror or error}") from None
+    write_atomic(path, text.encode())
+
+
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` as JSON (UTF-8, sorted only where the value is), atomically."""
     write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")

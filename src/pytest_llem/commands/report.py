@@ -1,0 +1,66 @@
+"""``llem report``: a run that is on disk, as a table, and as the files that a session can write."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+
+from pytest_llem.report.benchmark_json import DEFAULT_METRICS, benchmark_json
+from pytest_llem.report.gate_text import cycle_lines
+from pytest_llem.report.markdown import cycles_markdown, results_markdown
+from pytest_llem.report.study_json import study_json
+from pytest_llem.report.table import Scalar, layout, row
+from pytest_llem.results.baseline import write_baseline
+from pytest_llem.results.judgement import Runs, failures
+from pytest_llem.results.model import ExperimentResult
+from pytest_llem.results.store import write_text
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print and write; raises LlemError."""
+    runs = Runs.read([arguments.run])
+    if arguments.html is not None:
+        from pytest_llem.report.html import render
+
+        render(arguments.run, arguments.html)
+    if arguments.md is not None:
+        write_text(arguments.md, cycles_markdown(runs.over_cycles) + results_markdown(runs.results))
+    if arguments.baseline is not None:
+        write_baseline(arguments.baseline, runs.baseline())
+    if arguments.benchmark_json is not None:
+        write_text(arguments.benchmark_json, benchmark_json(runs.baseline(), arguments.metric or DEFAULT_METRICS))
+    if arguments.json:
+        print(study_json(runs.studies, runs.over_cycles, None, failures(None, runs.over_cycles)), end="")
+    else:
+        print("\n".join([*_table(runs), *(text for text, _ in cycle_lines(runs.over_cycles))]))
+    return 0
+
+
+def _table(runs: Runs) -> list[str]:
+    lines = []
+    for study in runs.studies:
+        by_cell = {result.cell_id: result for result in study.results}
+        rows = [
+            row(entry.cell_id, _figures(by_cell.get(entry.cell_id)), entry.status) for entry in study.manifest.cells
+        ]
+        header, body = layout(rows, shutil.get_terminal_size().columns)
+        lines += [f"{study.manifest.study}, {study.manifest.run_id}: {study.manifest.status}", header]
+        lines += [text + verdict for text, verdict, _ in body]
+        lines += [f"{cell}: {why}" for cell, why in study.unreadable.items()]
+    return lines
+
+
+def _figures(result: ExperimentResult | None) -> dict[str, Scalar]:
+    if result is None:
+        return {}
+    ends = result.energy_per_output_token_j_ci95 or (None, None)
+    return {
+        "energy_per_output_token_j": result.energy_per_output_token_j,
+        "energy_per_output_token_j_low": ends[0],
+        "energy_per_output_token_j_high": ends[1],
+        "output_tokens_per_s": result.output_tokens_per_s,
+        "mean_power_w": result.mean_power_w,
+        "measured": result.measured,
+        "valid": result.validity.valid,
+        "reasons": ", ".join(result.validity.reasons),
+    }
