@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,15 @@ def test_a_job_comes_back_as_it_was(tmp_path: Path) -> None:
     write_job(tmp_path / "job.json", job())
     assert read_job(tmp_path / "job.json") == job()
     assert [path.name for path in tmp_path.iterdir()] == ["job.json"]
+
+
+def test_a_job_can_be_read_by_another_user_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        write_job(tmp_path / "job.json", job())
+    finally:
+        os.umask(before)
+    assert (tmp_path / "job.json").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_job_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:

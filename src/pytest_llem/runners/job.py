@@ -60,6 +60,7 @@ def _write(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        temporary.chmod(0o644)  # whatever the umask: a container's user is another one; the folder keeps strangers out
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -26,4 +26,5 @@ class Cell:
     timeout_s: float = 600.0
     silence_timeout_s: float = 300.0
     gap_before_s: float = 0.0
+    skip_preflight: bool = False
     line: int = 0  # line of the study file that made it

@@ -73,6 +73,7 @@ def make_cells(
                 timeout_s=execution.timeout_s,
                 silence_timeout_s=execution.silence_timeout_s,
                 gap_before_s=gap,
+                skip_preflight=execution.skip_preflight,
                 line=one.line,
             )
         )

@@ -10,24 +10,11 @@ from pathlib import Path
 import pytest
 
 from pytest_llem.runners.base import Launch
-from pytest_llem.runners.docker.folders import Binding, bindings, container_user, hub_cache, hub_token, lend
+from pytest_llem.runners.docker.folders import Binding, bindings, container_user, hub_token, lend
 
 from .test_gpus import engine
 
 MakeLaunch = Callable[..., Launch]
-
-
-@pytest.mark.parametrize(
-    ("environment", "cache"),
-    [
-        ({"HF_HUB_CACHE": "/a", "HF_HOME": "/b"}, "/a"),
-        ({"HF_HOME": "/b", "XDG_CACHE_HOME": "/c"}, "/b/hub"),
-        ({"XDG_CACHE_HOME": "/c"}, "/c/huggingface/hub"),
-        ({}, str(Path("~/.cache/huggingface/hub").expanduser())),
-    ],
-)
-def test_the_hubs_cache(environment: dict[str, str], cache: str) -> None:
-    assert hub_cache(environment) == Path(cache)
 
 
 def test_the_hubs_token(tmp_path: Path) -> None:
@@ -53,7 +40,8 @@ def test_the_cache_is_made_and_writable_where_a_download_is_needed(make_launch: 
 
 @pytest.mark.parametrize("folder", ["/", "/tmp", "/usr"])
 def test_a_study_never_hides_the_images_own_folders(make_launch: MakeLaunch, tmp_path: Path, folder: str) -> None:
-    assert bindings(make_launch(base_folder=folder), tmp_path / "none") == [Binding(tmp_path, True)]
+    launch = make_launch(base_folder=folder, read_only=(Path(folder),))
+    assert bindings(launch, tmp_path / "none") == [Binding(tmp_path, True)]
 
 
 def test_another_user_than_root_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

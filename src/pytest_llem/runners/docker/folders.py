@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pytest_llem.runners.base import Launch
 from pytest_llem.runners.docker.client import Engine
+from pytest_llem.runners.hub import hub_cache
 
 NOBODY = 65534
 IMAGE_FOLDERS = frozenset(
@@ -23,16 +24,6 @@ class Binding:
 
     path: Path
     writable: bool = False
-
-
-def hub_cache(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where the Hugging Face hub's files are kept on this host (the order of huggingface_hub)."""
-    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        if environment.get(name):
-            return Path(environment[name]).expanduser()
-    home = environment.get("HF_HOME")
-    base = environment.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home or f"{base}/huggingface").expanduser() / "hub"
 
 
 def hub_token(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -50,9 +41,10 @@ def bindings(launch: Launch, cache: Path, more: Sequence[Path] = ()) -> list[Bin
     """The folders of one launch. The hub's cache is writable only where a download is needed."""
     found = [Binding(launch.exchange, writable=True)]
     wanted = [*launch.read_only, *more]
-    if launch.base_folder and launch.base_folder not in IMAGE_FOLDERS:
+    if launch.base_folder:
         wanted.append(Path(launch.base_folder))  # the worker goes there
-    found += [Binding(path) for path in dict.fromkeys(wanted) if path != cache]
+    hiding = {cache, *map(Path, IMAGE_FOLDERS)}
+    found += [Binding(path) for path in dict.fromkeys(wanted) if path not in hiding]
     if launch.network:
         cache.mkdir(parents=True, exist_ok=True)
     if cache.is_dir():

@@ -24,6 +24,7 @@ from pytest_llem.runners.docker.owner import own_identity
 from pytest_llem.runners.docker.settings import DockerSettings
 from pytest_llem.runners.docker.sweep import remove, sweep_dead_containers, sweep_own_containers
 from pytest_llem.runners.docker.worker import DockerWorker
+from pytest_llem.runners.hub import hub_cache
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -112,7 +113,7 @@ class DockerRunner:
             }
 
     def _plan(self, launch: Launch, image: str, program: tuple[str, ...], *, token: bool = False) -> Plan:
-        cache = folders.hub_cache(self._environment)
+        cache = hub_cache(self._environment)
         bound = tuple(folders.bindings(launch, cache, self._settings.mounts))
         return Plan(
             name=container_name(launch.run_id, launch.cell_id),

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pytest_llem.errors import RunnerError
+
+SHM_SIZE_VARIABLE = "LLEM_DOCKER_SHM_SIZE"
+MEMORY_VARIABLE = "LLEM_DOCKER_MEMORY"
+NETWORK_VARIABLE = "LLEM_DOCKER_NETWORK"
+_SIZE = re.compile(r"[1-9][0-9]*[bkmg]?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -23,3 +32,20 @@ class DockerSettings:
     mounts: Sequence[Path] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     worker: str = "pytest_llem.runners.worker"  # the module that is the worker program
+
+
+def settings_from(images: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> DockerSettings:
+    """The settings of this host, whatever the study: sizes and network by environment variables; raises RunnerError."""
+    return DockerSettings(
+        images=images,
+        shm_size=_size(environment, SHM_SIZE_VARIABLE) or DockerSettings.shm_size,
+        memory=_size(environment, MEMORY_VARIABLE),
+        network=environment.get(NETWORK_VARIABLE) or DockerSettings.network,
+    )
+
+
+def _size(environment: Mapping[str, str], variable: str) -> str | None:
+    text = environment.get(variable)
+    if text and not _SIZE.fullmatch(text):
+        raise RunnerError(f"{variable}: {text!r} is not a size", hint="write 8g or 512m")
+    return text or None
