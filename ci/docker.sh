@@ -3,6 +3,7 @@
 #
 #   eval "$(ci/docker.sh up)"     installs and starts an engine of its own, makes the images, prints what to export
 #   ci/docker.sh engine           the engine and the base image only, without the worker's image
+#   ci/docker.sh vllm             all of "up", and vLLM's image: the tests' stand-in for the official one, with our worker
 #   ci/docker.sh down             stops the engine; its images stay for the next time
 #
 # Needs root, apt and Debian's packages. The engine has a socket, a data folder and no bridge of its own, so that
@@ -15,6 +16,8 @@ RUN=${LLEM_ENGINE_RUN:-/run/pytest-llem}
 SOCKET=$RUN/docker.sock
 BASE=local/python:3.11
 WORKER=local/pytest-llem/pytorch:ci
+VLLM_BASE=local/vllm-cpu:ci
+VLLM_WORKER=local/pytest-llem/vllm:ci
 # Debian's client, whose BuildKit needs no plug-in; another one may come first in PATH.
 DOCKER=/usr/bin/docker
 export DOCKER_HOST=unix://$SOCKET DOCKER
@@ -65,23 +68,35 @@ worker_image() {
     docker/build.sh pytorch --base "$BASE" --cuda none --tag "$WORKER" "${wheels[@]}" -- --network=host >&2
 }
 
+# After worker_image, which hands over the wheels.
+vllm_image() {
+    DOCKER_BUILDKIT=1 "$DOCKER" build --file ci/vllm-cpu.Dockerfile --tag "$VLLM_BASE" \
+        --build-arg "BASE_IMAGE=$BASE" --network=host . >&2
+    docker/build.sh vllm --base "$VLLM_BASE" --cuda none --tag "$VLLM_WORKER" -- --network=host >&2
+}
+
 case "${1:-}" in
-up | engine)
+up | engine | vllm)
     install
     start
     say "engine $("$DOCKER" version --format '{{.Server.Version}}') is up"
     ci/base_image.sh "$BASE" "$CACHE/base-bookworm-1.tar" >&2
     say "base image $BASE is there"
-    if [ "$1" = up ]; then
+    if [ "$1" != engine ]; then
         worker_image
         say "worker image $WORKER is there"
         echo "export LLEM_IMAGE_PYTORCH=$WORKER"
+    fi
+    if [ "$1" = vllm ]; then
+        vllm_image
+        say "worker image $VLLM_WORKER is there"
+        echo "export LLEM_IMAGE_VLLM=$VLLM_WORKER"
     fi
     echo "export DOCKER_HOST=$DOCKER_HOST LLEM_TEST_BASE_IMAGE=$BASE"
     ;;
 down) stop ;;
 *)
-    sed -n '2,9p' "$0" >&2
+    sed -n '2,10p' "$0" >&2
     exit 2
     ;;
 esac
