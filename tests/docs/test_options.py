@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from pytest_llem.options import OPTIONS
-from tests.docs.pages import DOCS, codes, table
+from tests.docs.pages import DOCS, ROOT, codes, table
 
 PAGE = DOCS / "options.md"
+INTERNAL = {"LLEM_CONFIG_PATH", "LLEM_TOKEN_FOLLOWS"}  # between host and worker
 
 
 def _rows() -> dict[str, str | None]:
@@ -31,3 +32,11 @@ def test_every_option_named_in_the_documentation_exists() -> None:
     for page in DOCS.rglob("*.md"):
         named = set(re.findall(r"--llem-[a-z-]*[a-z]", page.read_text()))
         assert named <= known, f"{page.name}: {named - known}"
+
+
+def test_environment_variables_and_page_agree() -> None:
+    listed = {name for cell, *_ in table(PAGE, "## Environment variables") for name in codes(cell)}
+    ours = {name.removesuffix("_<BACKEND>") for name in listed if name.startswith("LLEM_")}
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    read = {name.rstrip("_") for name in re.findall(r"""["'](LLEM_[A-Z_]+)""", source)}
+    assert ours == read - INTERNAL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from pydantic import BaseModel
@@ -12,7 +13,7 @@ from pytest_llem.study.budget import Budget
 from pytest_llem.study.config import DatasetSpec, ExperimentConfig, MeasureSpec, ModelSpec
 from pytest_llem.study.header import OTHER_KEYS, Execution, Header
 from pytest_llem.study.metrics import METRICS, STATISTICS
-from tests.docs.pages import DOCS, codes, table
+from tests.docs.pages import DOCS, ROOT, codes, table
 
 PAGE = DOCS / "studies.md"
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -44,6 +45,13 @@ def test_every_metric_is_listed_with_its_unit() -> None:
     assert rows == {name: metric.unit or "–" for name, metric in METRICS.items()}
     text = PAGE.read_text()
     assert all(f"`{statistic}`" in text for statistic in STATISTICS)
+
+
+def test_every_key_is_acted_upon_or_named_among_the_limits() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    fields = {*MeasureSpec.model_fields, *Execution.model_fields}
+    idle = {name for name in fields if not re.search(rf"\.{name}\b", source)}
+    assert idle == set(codes(PAGE.read_text().partition("## Limits of this release")[2]))
 
 
 def _default(field: FieldInfo) -> str:
