@@ -1,0 +1,57 @@
+"""Studies of several backends, one of which is not installed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pytest_llem.runners.raising import raised
+from pytest_llem.study import Cell, Overrides, study_from_mapping
+
+
+def cells(**more: Any) -> list[Cell]:
+    study = {"llem": 1, "model": "tiny", "backend": ["pytorch", "vllm"], **more}
+    return list(study_from_mapping(study, name="s", overrides=Overrides(environment={})).cells)
+
+
+def without_vllm(library: str) -> bool:
+    return library != "vllm"
+
+
+def kinds(found: list[Cell]) -> dict[str, tuple[str, str]]:
+    return {cell.config.backend: (cell.runner.kind, cell.runner.decided_by) for cell in found}
+
+
+def test_where_one_is_missing_all_go_into_containers_and_it_is_said() -> None:
+    found, reason = raised(cells(), without_vllm)
+    assert kinds(found) == dict.fromkeys(("pytorch", "vllm"), ("docker", "several backends"))
+    assert reason is not None
+    assert reason.startswith("vllm cannot be run in this Python environment, so pytorch, vllm run in containers")
+    assert "--llem-runner=local" in reason
+    assert "pytest-llem[vllm]" in reason
+
+
+def test_where_all_are_here_nothing_changes() -> None:
+    given = cells()
+    assert raised(given, lambda library: True) == (given, None)
+
+
+def test_a_single_backend_is_left_to_say_what_it_misses() -> None:
+    given = cells(backend="vllm")
+    assert raised(given, without_vllm) == (given, None)
+
+
+def test_a_choice_is_kept() -> None:
+    for choice in ({"runner": "local"}, {"runners": {"vllm": "docker"}}, {"runners": {"vllm": "local"}}):
+        given = cells(**choice)
+        assert raised(given, without_vllm) == (given, None)
+    found, _ = raised(cells(runners={"pytorch": "local"}), without_vllm)
+    assert kinds(found) == {"pytorch": ("local", "study"), "vllm": ("docker", "several backends")}
+
+
+def test_a_backend_that_has_no_image_stays() -> None:
+    pytorch, vllm = sorted(cells(), key=lambda cell: cell.config.backend)
+    own = replace(pytorch, config=pytorch.config.model_copy(update={"backend": "own"}))
+    found, reason = raised([own, vllm], without_vllm)
+    assert kinds(found) == {"own": ("local", "default"), "vllm": ("docker", "several backends")}
+    assert reason is not None
