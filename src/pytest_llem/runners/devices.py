@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from pytest_llem.energy.choose import choose_meter
-from pytest_llem.energy.gpus import Gpu, list_gpus, select_gpus
-from pytest_llem.energy.idle import Finding, check_idle, wait_until_idle
+from pytest_llem.energy.gpus import Gpu, list_gpus, processes_on, select_gpus
+from pytest_llem.energy.idle import Finding, check_idle, wait_until_idle, wait_until_settled
 from pytest_llem.energy.meter import Device, Meter
 from pytest_llem.energy.meters.rapl import RaplMeter
 from pytest_llem.errors import GpuBusyError, MeterError
@@ -47,7 +47,7 @@ def plan_devices(meter: str, selection: str | None) -> DevicePlan:
     """Choose the meter and its devices; raises MeterError with what to do.
 
     ``selection`` is ``--llem-gpus``: numbers within CUDA_VISIBLE_DEVICES."""
-    gpus = _gpus(selection)
+    gpus = gpus_to_use(selection)
     choice = choose_meter(meter, gpu=bool(gpus))
     name = meter if meter != "auto" else choice.meter.name
     devices = tuple(choice.meter.devices())
@@ -61,7 +61,8 @@ def plan_devices(meter: str, selection: str | None) -> DevicePlan:
     return DevicePlan(name, choice.meter, chosen, gpus, beside, choice.passed_over)
 
 
-def _gpus(selection: str | None) -> tuple[Gpu, ...]:
+def gpus_to_use(selection: str | None) -> tuple[Gpu, ...]:
+    """The GPUs that experiments may use: ``selection`` within CUDA_VISIBLE_DEVICES; none where there is no driver."""
     try:
         found = list_gpus()
     except MeterError:
@@ -88,6 +89,20 @@ def needed(config: ExperimentConfig, available: int) -> int:
     return max(available, 1) if spread else 1
 
 
+def settle(gpus: Sequence[Gpu], limit_s: float, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Wait until temperature and power of each GPU stand still, at most ``limit_s`` in all; a warning where they did not."""
+    end = time.monotonic() + limit_s
+    warnings = []
+    for gpu in gpus:
+        left_s = end - time.monotonic()
+        if left_s > 0:
+            say(f"for GPU {gpu.index} to cool down")
+            wait = wait_until_settled(gpu.uuid, left_s)
+            if not wait.settled:
+                warnings.append(f"GPU {gpu.index} had not settled after {wait.waited_s:.0f} s")
+    return tuple(warnings)
+
+
 def check(gpus: Sequence[Gpu], busy: str, say: Callable[[str], None]) -> tuple[Finding, ...]:
     """What is wrong with these GPUs before an experiment; ``busy``: warn, fail or wait.
 
@@ -102,3 +117,25 @@ def check(gpus: Sequence[Gpu], busy: str, say: Callable[[str], None]) -> tuple[F
             hint="end the other process, choose another GPU with --llem-gpus, or --llem-busy=wait",
         )
     return findings
+
+
+def users(gpus: Sequence[Gpu]) -> frozenset[int]:
+    """The pids of all processes on these GPUs."""
+    return frozenset(process.pid for gpu in gpus for process in processes_on(gpu.uuid))
+
+
+def newcomers(gpus: Sequence[Gpu], before: Collection[int], own: Collection[int]) -> tuple[Finding, ...]:
+    """Processes on these GPUs that were not there before and are none of the worker's, ``own``.
+
+    Inside a container the driver tells the host's pids, which match none of ours: then as many new ones as the worker
+    has processes are taken for the worker's."""
+    new = {gpu.uuid: [p for p in processes_on(gpu.uuid) if p.pid not in before] for gpu in gpus}
+    pids = {process.pid for processes in new.values() for process in processes}
+    if pids.isdisjoint(own) and len(pids) <= len(own):
+        return ()
+    return tuple(
+        Finding("foreign_process", gpu.uuid, f"GPU {gpu.index}: process {process.pid} came while it was measured")
+        for gpu in gpus
+        for process in new[gpu.uuid]
+        if process.pid not in own
+    )
