@@ -40,7 +40,7 @@ CELL = Cell(
 class NoRecorder:
     """The conversation wants one; nothing is recorded here."""
 
-    def dense(self, on: bool) -> None:
+    def pace(self, pace: str) -> None:
         """Nothing to do."""
 
     def follow(self, pid: int) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 from pytest_llem.energy.choose import choose_meter
 from pytest_llem.energy.doctor import examine
 from pytest_llem.energy.meter import CounterRead, Device, PowerRead
-from pytest_llem.energy.record_format import RecorderCost
+from pytest_llem.energy.record_format import Pace, RecorderCost
 from pytest_llem.energy.recorder_process import Recording
 
 READ_S = 2.8e-3  # of an H200's counter
+PACES: tuple[Pace, ...] = ("quiet", "slow", "dense")
 
 
 class SimulatedSampler:
@@ -50,12 +51,12 @@ def compute(seconds: float) -> None:
         pass
 
 
-def record(devices: int, spend: Callable[[float], None], *, dense: bool, seconds: float) -> RecorderCost:
+def record(devices: int, spend: Callable[[float], None], *, pace: Pace, seconds: float) -> RecorderCost:
     with tempfile.TemporaryDirectory() as folder, FileIO(str(Path(folder) / "samples.jsonl"), "w") as file:
         gpus = [Device(f"GPU-{i}", "simulated", i) for i in range(devices)]
-        recording = Recording(SimulatedSampler(spend), gpus, file)
-        recording.set_dense(dense)
+        recording = Recording(SimulatedSampler(spend), gpus, file, reads_disturb=True)
         recording.read_all()
+        recording.set_pace(pace)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(max(0.0, recording.next_due() - time.monotonic()))
@@ -64,14 +65,13 @@ def record(devices: int, spend: Callable[[float], None], *, dense: bool, seconds
 
 
 def simulated(seconds: float) -> None:
-    print("GPUs  reading    mode   share of a core  counter reads/s  power reads/s")
+    print("GPUs  reading    pace   share of a core  counter reads/s  power reads/s")
     for devices in (1, 4, 8):
         for name, spend in (("waits", time.sleep), ("computes", compute)):
-            for dense in (False, True):
-                cost = record(devices, spend, dense=dense, seconds=seconds)
-                mode = "dense" if dense else "slow"
+            for pace in PACES:
+                cost = record(devices, spend, pace=pace, seconds=seconds)
                 rates = f"{cost.counter_reads / cost.wall_s:15.1f}  {cost.power_reads / cost.wall_s:13.1f}"
-                print(f"{devices:4d}  {name:9s}  {mode:5s}  {100 * (cost.cpu_share or 0):13.2f} %  {rates}")
+                print(f"{devices:4d}  {name:9s}  {pace:5s}  {100 * (cost.cpu_share or 0):13.2f} %  {rates}")
 
 
 def real(name: str, seconds: float) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 VARIABLE = "FAKE_NVML"
 SHADOW = "shadow"
 STEP_S = 0.1
+SAMPLE_S = 0.02
+SAMPLES = 119  # that the driver keeps
 
 
 @dataclass
@@ -159,6 +161,19 @@ class FakeNvml:
             value.valueType = self.pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
             value.value.uiVal = int(watts * 1e3)
         return values
+
+    def nvmlDeviceGetSamples(self, gpu: FakeGpu, kind: int, last_seen_us: int) -> tuple[int, list[Any]]:  # noqa: N802
+        assert kind == self.pynvml.NVML_TOTAL_POWER_SAMPLES
+        now = time.time()
+        newest = int(now / SAMPLE_S)
+        stamps = [int(k * SAMPLE_S * 1e6) for k in range(newest - SAMPLES + 1, newest + 1)]
+        found = [stamp for stamp in stamps if stamp > last_seen_us]
+        if not found:
+            raise self._error("NOT_FOUND")
+        samples = [self.pynvml.c_nvmlSample_t(stamp) for stamp in found]
+        for sample in samples:
+            sample.sampleValue.uiVal = int(gpu.power_w * 1e3)
+        return self.pynvml.NVML_VALUE_TYPE_UNSIGNED_INT, samples
 
     def nvmlDeviceGetPowerUsage(self, gpu: FakeGpu) -> int:  # noqa: N802
         return int(gpu.average_w * 1e3)

@@ -25,10 +25,10 @@ class Watcher:
     """A recorder that only remembers what it was told."""
 
     def __init__(self) -> None:
-        self.told: list[bool | int] = []
+        self.told: list[str | int] = []
 
-    def dense(self, on: bool) -> None:
-        self.told.append(on)
+    def pace(self, pace: str) -> None:
+        self.told.append(pace)
 
     def follow(self, pid: int) -> None:
         self.told.append(pid)
@@ -85,9 +85,8 @@ def test_an_experiment_goes_through_its_phases(start: Start, watcher: Watcher) -
     session = start()
     phases = [step.phase for step in run(session, cell())]
     assert phases == ["starting", "loading", "loaded", "warmup", "window", "window", "finishing"]
-    assert watcher.told[0] == session.pid
-    assert watcher.told[1] is True, "dense before the first window"
-    assert watcher.told[-1] is False, "and not after the last"
+    window = ["dense", "quiet", "dense"]
+    assert watcher.told == [session.pid, *window, *window, "slow"]
     assert session.usable
     session.close()
     assert nothing_left(session)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Scope = Literal["device", "host"]
 Source = Literal["nvml_counter", "nvml_power", "rapl", "zeus", "codecarbon", "cpu_estimate", "replay"]
@@ -68,6 +68,15 @@ class Sampler(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Historian(Protocol):
+    """What a sampler may be besides: one whose driver keeps power samples of its own."""
+
+    def history(self, device: Device, since: float) -> Sequence[PowerRead]:
+        """The samples after ``since`` (s, CLOCK_MONOTONIC) that the driver still has, in order; often none."""
+        ...
+
+
 class Meter(Protocol):
     """A way to measure energy."""
 
@@ -97,6 +106,11 @@ class Meter(Protocol):
     @property
     def method(self) -> str:
         """The estimator that fits it."""
+        ...
+
+    @property
+    def reads_disturb(self) -> bool:
+        """Whether a counter read holds up a workload on the device, so that none may fall inside a window."""
         ...
 
     def devices(self) -> Sequence[Device]:

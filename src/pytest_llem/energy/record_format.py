@@ -1,9 +1,10 @@
 """The recorder's file: one JSON value a line, appended as it happens, so that a crash loses at most the last line.
 
 First the header, an object. Then arrays: ``["e", device, before, after, J]`` a counter read, ``["p", device, time,
-instant W, average W]`` a power read, ``["f", …]`` the same followed by all other fields of PowerRead, ``["x", device,
-time, message]`` a lost device, ``["c", …]`` the recorder's own cost so far, ``["end", time]`` an orderly end. Devices
-are numbered as in the header. Kept free of numpy: the recorder process has to start fast.
+instant W, average W]`` a power read, ``["f", …]`` the same followed by all other fields of PowerRead, ``["h", device,
+time, W]`` a sample that the driver took itself, ``["x", device, time, message]`` a lost device, ``["pace", time,
+pace]`` a new pace, ``["c", …]`` the recorder's own cost so far, ``["end", time]`` an orderly end. Devices are numbered
+as in the header. Kept free of numpy: the recorder process has to start fast.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Literal
 
 from pytest_llem.energy.meter import CounterRead, Device, MeterInfo, PowerRead
 
 FORMAT = 1
-SLOW_COUNTER_S = 0.5
-SLOW_COUNTER_SHARE = 0.005
+
+Pace = Literal["dense", "slow", "quiet"]
+"""Often, near the edges of a window; seldom, between windows; inside one, only what does not disturb it."""
+
+SLOW_COUNTER_S = 1.0
+SLOW_COUNTER_SHARE = 0.0025
 """Between edges at most this share of the time is spent on counter reads; one of an H200 takes 3 ms."""
 
 
@@ -96,6 +102,14 @@ def encode_power(device: int, read: PowerRead, *, full: bool) -> bytes:
     if not full:
         return _line(["p", device, read.time, read.instant_w, read.average_w])
     return _line(["f", device, *(getattr(read, field.name) for field in fields(PowerRead))])
+
+
+def encode_history(device: int, reads: Sequence[PowerRead]) -> bytes:
+    return b"".join(_line(["h", device, read.time, read.instant_w]) for read in reads)
+
+
+def encode_pace(time_s: float, pace: Pace) -> bytes:
+    return _line(["pace", time_s, pace])
 
 
 def encode_lost(device: int, time_s: float, message: str) -> bytes:

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import pytest_llem.errors
 from pytest_llem.energy.meter import Device
-from pytest_llem.energy.record_format import encode_devices
+from pytest_llem.energy.record_format import Pace, encode_devices
 from pytest_llem.energy.recording import Lost, Recording, read_recording
 from pytest_llem.errors import MeterError
 
@@ -66,9 +66,16 @@ class Recorder:
             self._end()
             raise
 
+    def pace(self, pace: Pace) -> None:
+        """How to read from now on: ``dense`` near the edges of a window, ``quiet`` inside it, ``slow`` elsewhere.
+
+        A recorder that died is noticed by :meth:`read`.
+        """
+        self._say(pace)
+
     def dense(self, on: bool) -> None:
-        """Read often (an edge of a window is near) or seldom. A recorder that died is noticed by :meth:`read`."""
-        self._say("dense" if on else "slow")
+        """The pace ``dense``, or else ``slow``."""
+        self.pace("dense" if on else "slow")
 
     def follow(self, pid: int) -> None:
         """The workload's process is ``pid``; for meters that follow processes."""

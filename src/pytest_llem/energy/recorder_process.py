@@ -1,8 +1,8 @@
 """The recorder process: ``python -m pytest_llem.energy.recorder_process`` reads meters and appends to a file.
 
-It takes words on standard input, one a line: ``dense``, ``slow``, ``follow PID``, ``stop``. It says ``ready`` on
-standard output once every device has been read, or ``error`` with a JSON object. It ends when standard input is closed,
-which is also what happens when its host dies.
+It takes words on standard input, one a line: ``dense``, ``slow``, ``quiet``, ``follow PID``, ``stop``. It says
+``ready`` on standard output once every device has been read, or ``error`` with a JSON object. It ends when standard
+input is closed, which is also what happens when its host dies.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+import math
 import os
 import random
 import select
@@ -20,14 +21,16 @@ from io import FileIO
 
 from pytest_llem.energy import record_format
 from pytest_llem.energy.choose import make_meter
-from pytest_llem.energy.meter import Device, MeterInfo, Sampler
-from pytest_llem.energy.record_format import Header, RecorderCost, slow_counter_pause_s
+from pytest_llem.energy.meter import Device, Historian, MeterInfo, Sampler
+from pytest_llem.energy.record_format import Header, Pace, RecorderCost, slow_counter_pause_s
 from pytest_llem.errors import LlemError
 
 DENSE_S = (0.010, 0.030)
 """Time between two counter reads near an edge. Jittered: H200s step on a strict 100 ms grid, and reads at a fixed pace
 would lock to it and see every step at the same phase."""
-POWER_S = 0.1
+POWER_S = {"dense": 0.07, "quiet": 0.07, "slow": 0.2}
+HISTORY_S = {"dense": 0.2, "quiet": 1.5, "slow": math.inf}
+"""Between two fetches of the samples that the driver keeps: 2.4 s of them on an H200, for half a millisecond."""
 FULL_EVERY_S = 0.5
 COST_EVERY_S = 2.0
 
@@ -35,19 +38,22 @@ COST_EVERY_S = 2.0
 class Recording:
     """The sampling loop's state: what to read next, and what reading has cost."""
 
-    def __init__(self, sampler: Sampler, devices: Sequence[Device], file: FileIO) -> None:
+    def __init__(self, sampler: Sampler, devices: Sequence[Device], file: FileIO, *, reads_disturb: bool) -> None:
         self._sampler = sampler
         self._devices = devices
         self._alive = list(range(len(devices)))
         self._file = file
+        self._reads_disturb = reads_disturb
         self._random = random.Random()
-        self._dense = False
+        self._pace: Pace = "slow"
         self._due: list[tuple[float, int]] = []  # (time, device) of counter reads
         self._power_due = self._full_due = self._cost_due = 0.0
+        self._history_due = math.inf
         self._reads = {"counter": (0, 0.0), "power": (0, 0.0)}
         self._slow_cpu_s = self._slow_wall_s = 0.0
         self._started = self._mode_since = time.monotonic()
         self._cpu_before = self._mode_cpu = time.process_time()
+        self._fetched = [self._started] * len(devices)  # time of the last sample of the driver's that is recorded
 
     def read_all(self) -> None:
         """Read every device once."""
@@ -56,14 +62,29 @@ class Recording:
             self._counter(device)
         self._power()
 
-    def set_dense(self, on: bool) -> None:
-        if on != self._dense:
-            self._close_mode()
-            self._dense = on
+    def set_pace(self, pace: Pace) -> None:
+        """Read at another pace. Where reads disturb nothing, the inside of a window is read as densely as its edges."""
+        if pace == "quiet" and not self._reads_disturb:
+            pace = "dense"
+        if pace == self._pace:
+            return
+        self._close_mode()
+        self._pace = pace
+        now = time.monotonic()
+        self._write(record_format.encode_pace(now, pace))
+        if pace == "quiet":
+            self._due = []
+            self._history_due = now + HISTORY_S[pace]
+            return
+        if pace == "dense":
             self.read_all()
+        else:
+            self._due = [(now + self._counter_pause_s(), device) for _, device in self._due]
+            heapq.heapify(self._due)
+        self._history()
 
     def next_due(self) -> float:
-        return min([self._power_due, self._cost_due] + [due for due, _ in self._due[:1]])
+        return min([self._power_due, self._cost_due, self._history_due] + [due for due, _ in self._due[:1]])
 
     def work(self) -> None:
         """Do what is due: at most one counter, so that commands are never kept waiting by many devices."""
@@ -72,6 +93,8 @@ class Recording:
             self._counter(heapq.heappop(self._due)[1])
         if self._power_due <= now:
             self._power()
+        if self._history_due <= now:
+            self._history()
         if self._cost_due <= now:
             self._cost_due = now + COST_EVERY_S
             self._write(record_format.encode_cost(self.cost()))
@@ -79,6 +102,7 @@ class Recording:
     def finish(self) -> None:
         """One last read, so that the record reaches the end."""
         self.read_all()
+        self._history()
         self._write(record_format.encode_cost(self.cost()))
         self._write(record_format.encode_end(time.monotonic()))
 
@@ -98,7 +122,7 @@ class Recording:
 
     def _close_mode(self) -> None:
         now, cpu = time.monotonic(), time.process_time()
-        if not self._dense:
+        if self._pace == "slow":
             self._slow_cpu_s += cpu - self._mode_cpu
             self._slow_wall_s += now - self._mode_since
         self._mode_since, self._mode_cpu = now, cpu
@@ -116,7 +140,7 @@ class Recording:
         heapq.heappush(self._due, (time.monotonic() + self._counter_pause_s(), device))
 
     def _counter_pause_s(self) -> float:
-        if self._dense:
+        if self._pace == "dense":
             return self._random.uniform(*DENSE_S)
         reads, spent_s = self._reads["counter"]
         return self._random.uniform(1.0, 1.2) * slow_counter_pause_s(spent_s / reads, len(self._devices))
@@ -134,9 +158,24 @@ class Recording:
                 self._write(record_format.encode_power(device, read, full=full))
         end = time.monotonic()
         self._count("power", end - begin)
-        self._power_due = end + self._random.uniform(1.0, 1.2) * POWER_S
+        self._power_due = end + self._random.uniform(1.0, 1.2) * POWER_S[self._pace]
         if full:
             self._full_due = end + FULL_EVERY_S
+
+    def _history(self) -> None:
+        self._history_due = time.monotonic() + HISTORY_S[self._pace]
+        if not isinstance(self._sampler, Historian):
+            self._history_due = math.inf
+            return
+        for device in list(self._alive):
+            try:
+                reads = self._sampler.history(self._devices[device], self._fetched[device])
+            except Exception as error:  # as above
+                self._lose(device, error)
+                continue
+            if reads:
+                self._fetched[device] = reads[-1].time
+                self._write(record_format.encode_history(device, reads))
 
     def _count(self, kind: str, seconds: float) -> None:
         reads, spent_s = self._reads[kind]
@@ -171,10 +210,8 @@ def run(recording: Recording, sampler: Sampler) -> None:
 def obey(command: str, recording: Recording, sampler: Sampler) -> bool:
     """Do what the host says; False means stop."""
     match command.split():
-        case ["dense"]:
-            recording.set_dense(True)
-        case ["slow"]:
-            recording.set_dense(False)
+        case ["dense" | "slow" | "quiet" as pace]:
+            recording.set_pace(pace)
         case ["follow", pid]:
             sampler.follow(int(pid))
         case ["stop"]:
@@ -212,7 +249,7 @@ def main() -> int:
         except LlemError as error:
             answer(host, "error", message=error.message, hint=error.hint)
             return 1
-        recording = Recording(sampler, devices, file)
+        recording = Recording(sampler, devices, file, reads_disturb=meter.reads_disturb)
         recording.read_all()
         answer(host, "ready")
         run(recording, sampler)

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from pytest_llem.energy.trace import Mark, Samples, Trace
 from pytest_llem.errors import MeterError
 
 EMPTY: Samples = np.empty((0, 3))
+STALE_S = 0.1  # a polled power is at most so old
+HOLE_S = 0.25  # a longer pause in the driver's samples is a loss
+LATE_S = 0.2  # the last counter read before a quiet time and the first after it may be as far away, on a busy host
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Recording:
     cost: RecorderCost
     lost: Lost | None = None
     ended: bool = False  # the recorder said goodbye itself
+    history: dict[str, Samples] = field(default_factory=dict)  # the driver's own samples; shaped as ``power``
+    quiet: tuple[tuple[float, float], ...] = ()  # from when to when no counter was read, on purpose
 
     def with_lost(self, lost: Lost) -> Recording:
         return replace(self, lost=lost)
@@ -55,17 +61,19 @@ class Recording:
         each side for the idle power. The margin must end before a neighbouring window begins."""
         margin = self.meter.bracket_s if margin_s is None else margin_s
         device = self._device(device_uuid)
-        power = self.power[device_uuid]
+        # The workload is idle as long as the recorder is quiet before and after it, and was for the margin beyond.
+        still = next(((min(a, t0), max(b, t1)) for a, b in self.quiet if a < t1 and t0 < b), None)
+        start, end = still or (t0, t1)
         return Trace(
             name=name,
             t0=t0,
             t1=t1,
             marks=tuple(marks),
-            energy=self._counter_reads(device_uuid, t0, t1, margin),
-            power=power[(power[:, 0] >= t0 - margin) & (power[:, 0] <= t1 + margin)],
+            energy=self._counter_reads(device_uuid, start, end, margin),
+            power=self._power_samples(device_uuid, t0, t1, (start - margin, end + margin)),
             device=device.name,
             driver=device.driver,
-            extra=self._facts(device),
+            extra=self._facts(device, 0.0 if still is None else still[1] - still[0]),
         )
 
     def _counter_reads(self, device_uuid: str, t0: float, t1: float, margin: float) -> Samples:
@@ -79,16 +87,30 @@ class Recording:
             inside[first : last + 1] = True
         return energy[inside]
 
+    def _power_samples(self, device_uuid: str, t0: float, t1: float, span: tuple[float, float]) -> Samples:
+        """The power in ``span``: the driver's own samples where they cover the window, else what was polled.
+
+        Where the driver's end, the polled ones go on, from when they cannot be older than those."""
+        polled, own = _cut(self.power[device_uuid], *span), _cut(self.history.get(device_uuid, EMPTY), *span)
+        if not len(own) or own[0, 0] > t0 or own[-1, 0] < t1 - STALE_S or np.any(np.diff(own[:, 0]) > HOLE_S):
+            return polled
+        time = polled[:, 0]
+        beyond = polled[(time < own[0, 0] - STALE_S) | (time > own[-1, 0] + STALE_S)].copy()
+        beyond[:, 2] = np.nan
+        both = np.concatenate((own, beyond))
+        return both[np.argsort(both[:, 0], kind="stable")]
+
     @property
     def _stepless(self) -> bool:
         """CPU time has no steps, and stands still while a process sleeps."""
         return self.meter.source == "cpu_estimate"
 
-    def _facts(self, device: Device) -> dict[str, str]:
+    def _facts(self, device: Device, quiet_s: float) -> dict[str, str]:
         """What an estimator should know of the meter and the device, as it stands in a trace's ``extra``."""
         facts = {"uuid": device.uuid, "meter": self.meter.name, "source": self.meter.source, **device.extra}
         # The longest pause that was meant, jitter included, and as much again for a host that was busy.
-        facts["counter_gap_s"] = str(2 * slow_counter_pause_s(self.cost.mean_counter_read_s or 0.0, len(self.devices)))
+        slow_s = 2 * slow_counter_pause_s(self.cost.mean_counter_read_s or 0.0, len(self.devices))
+        facts["counter_gap_s"] = str(max(slow_s, quiet_s + LATE_S))
         if device.power_limit_w is not None:
             facts["power_limit_w"] = str(device.power_limit_w)
         if self._stepless:
@@ -177,6 +199,8 @@ class _Rows:
     cost: RecorderCost = field(default_factory=RecorderCost)
     lost: tuple[int, float, str] | None = None
     ended: bool = False
+    history: dict[int, list[tuple[float, float, float]]] = field(default_factory=lambda: defaultdict(list))
+    paces: list[tuple[float, str]] = field(default_factory=list)
 
     def add(self, line: bytes) -> None:
         match json.loads(line):
@@ -184,6 +208,10 @@ class _Rows:
                 self.energy[device].append((before, after, energy_j))
             case ["p" | "f", int(device), *values]:
                 self.power[device].append(PowerRead(*values))
+            case ["h", int(device), time, watts]:
+                self.history[device].append((time, watts, np.nan))
+            case ["pace", time, str(pace)]:
+                self.paces.append((time, pace))
             case ["c", *values]:
                 self.cost = RecorderCost(*values)
             case ["x", int(device), time, message]:
@@ -223,7 +251,18 @@ def _recording(header: Header, rows: _Rows) -> Recording:
         cost=rows.cost,
         lost=None if lost is None else Lost(names[lost[0]], lost[1], lost[2]),
         ended=rows.ended,
+        history={uuid: np.array(rows.history[i], dtype=np.float64).reshape(-1, 3) for i, uuid in enumerate(names)},
+        quiet=_quiet(rows.paces),
     )
+
+
+def _cut(samples: Samples, start: float, end: float) -> Samples:
+    return samples[(samples[:, 0] >= start) & (samples[:, 0] <= end)]
+
+
+def _quiet(paces: Sequence[tuple[float, str]]) -> tuple[tuple[float, float], ...]:
+    """The times of the pace "quiet", but for one that has no end yet."""
+    return tuple((start, end) for (start, pace), (end, _) in pairwise(paces) if pace == "quiet")
 
 
 def _power_samples(rows: Sequence[PowerRead]) -> Samples:

@@ -5,12 +5,12 @@ It is the same for every runner. Everything that can go wrong with a worker ends
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pytest_llem.energy.record_format import Pace
 from pytest_llem.errors import ExperimentFailed, RunnerError, WorkerCrashed, WorkerTimeout
 from pytest_llem.runners.base import Launch, Runner, Worker
 from pytest_llem.runners.channel import SOCKET_NAME, Channel
@@ -21,7 +21,6 @@ from pytest_llem.runners.worker_result import WorkerResult
 from pytest_llem.study.cell import Cell
 
 CONNECT_LIMIT_S = 120.0  # importing a large library from a cold disk takes a while
-DENSE_LEAD_S = 10.0  # how far into a window the recorder stays dense: phases are told apart by the counter's steps
 LOG_TAIL_LINES = 15
 _TICK_S = 0.1
 
@@ -29,7 +28,7 @@ _TICK_S = 0.1
 class Watcher(Protocol):
     """The part of a recorder that the conversation needs."""
 
-    def dense(self, on: bool) -> None: ...
+    def pace(self, pace: Pace) -> None: ...
     def follow(self, pid: int) -> None: ...
 
 
@@ -53,9 +52,8 @@ class WorkerSession:
         self._channel = Channel(launch.exchange)
         self._worker: Worker | None = None
         self._jobs = 0
-        self._last_window_end = 0.0
+        self._idle_since = 0.0  # when the recorder was told that the last window is over
         self._listening = False  # it has nothing to do but to wait for orders, or to end by itself
-        self._thin_out_at = math.inf
         self.usable = True  # False after a failure: never reused
 
     @property
@@ -113,15 +111,15 @@ class WorkerSession:
                         self._channel.send("go")
                 case "ready":
                     say(Progress(cell.id, "window", done=_int(message, "window"), total=cell.config.measure.repeats))
-                    self._open_window(deadline)
+                    self._open_window()
                 case "window":
-                    self._last_window_end = float(str(message["end"]))
-                    self._watcher.dense(True)
+                    self._watcher.pace("dense")
+                    self._idle_since = time.monotonic()
                 case "result":
                     self._listening = True
                     say(Progress(cell.id, "finishing"))
-                    self._rest(self._last_window_end + self._bracket_s)
-                    self._watcher.dense(False)
+                    self._rest(self._idle_since + self._bracket_s)
+                    self._watcher.pace("slow")
                     return str(message["file"])
                 case "error":
                     self._listening = True
@@ -129,12 +127,12 @@ class WorkerSession:
                 case other:
                     raise RunnerError(f"the worker sent an unknown message {other!r}")
 
-    def _open_window(self, deadline: float) -> None:
+    def _open_window(self) -> None:
         """Idle time before the window, densely recorded; the same idle time closes the window before."""
-        self._watcher.dense(True)
+        self._watcher.pace("dense")
         self._rest(time.monotonic() + self._bracket_s)
+        self._watcher.pace("quiet")
         self._channel.send("go")
-        self._thin_out_at = min(deadline, time.monotonic() + DENSE_LEAD_S)
 
     def _rest(self, until: float) -> None:
         time.sleep(max(0.0, until - time.monotonic()))
@@ -148,9 +146,6 @@ class WorkerSession:
                     f"the experiment took more than {limits.experiment_s:g} s{self.log_tail()}",
                     hint="raise execution.timeout_s in the study, or --llem-timeout",
                 )
-            if now > self._thin_out_at:
-                self._watcher.dense(False)
-                self._thin_out_at = math.inf
             if not self._channel.connected:
                 if self._channel.accept(_TICK_S):
                     continue

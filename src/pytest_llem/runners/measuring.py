@@ -51,10 +51,12 @@ def measure(plan: DevicePlan, lock_dir: Path, label: str = "block") -> Iterator[
         recorder.dense(True)
         time.sleep(plan.meter.bracket_s)
         _synchronize()
+        recorder.pace("quiet")
         start = time.monotonic()
         yield found
         _synchronize()
         end = time.monotonic()
+        recorder.pace("dense")
         time.sleep(plan.meter.bracket_s)
         recording = recorder.stop()
     marks = [Mark(label, 1, end)]

@@ -70,7 +70,7 @@ class NoRecorder:
     def __init__(self) -> None:
         self.followed: list[int] = []
 
-    def dense(self, on: bool) -> None:
+    def pace(self, pace: str) -> None:
         """Nothing is recorded."""
 
     def follow(self, pid: int) -> None:

@@ -50,6 +50,10 @@ class CodeCarbonMeter:
     def method(self) -> str:
         return "bracketed" if self._gpus else "counter_interpolated"
 
+    @property
+    def reads_disturb(self) -> bool:
+        return bool(self._gpus)
+
     def devices(self) -> Sequence[Device]:
         if find_spec("codecarbon") is None:  # importing it takes a second, which is the recorder's to spend
             raise MeterError("codecarbon is not installed", hint="pip install 'pytest-llem[codecarbon]'")

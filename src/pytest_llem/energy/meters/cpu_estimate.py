@@ -43,6 +43,7 @@ class CpuEstimateMeter:
     scope: Scope = "host"
     measured = False
     bracket_s = 0.1
+    reads_disturb = False
     method = "counter_interpolated"
 
     def devices(self) -> Sequence[Device]:

@@ -47,6 +47,7 @@ class RaplMeter:
     scope: Scope = "host"
     measured = True
     bracket_s = 0.1
+    reads_disturb = False
     method = "counter_interpolated"
 
     def __init__(self, root: Path = POWERCAP) -> None:

@@ -28,6 +28,7 @@ class ReplayMeter:
     scope: Scope = "device"
     measured = False
     bracket_s = 0.3
+    reads_disturb = False
 
     def __init__(self, place: str) -> None:
         """``place`` is FILE or FILE#NAME; raises TraceError or MeterError if there is no such trace."""

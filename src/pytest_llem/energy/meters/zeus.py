@@ -27,6 +27,7 @@ class ZeusMeter:
     scope: Scope = "device"
     measured = True
     bracket_s = 0.3
+    reads_disturb = True
     method = "bracketed"
 
     def devices(self) -> Sequence[Device]:
