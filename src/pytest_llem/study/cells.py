@@ -63,7 +63,7 @@ def make_cells(
         cells.append(
             Cell(
                 study=study,
-                id=f"{one.id}-c{cycle}" if execution.cycles > 1 else one.id,
+                id=f"{one.id}-c{cycle}" if execution.most_cycles > 1 else one.id,
                 config=configs[index],
                 config_hash=one.config_hash,
                 cycle=cycle,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from pytest_llem.errors import LlemError
 from pytest_llem.study.config import BACKEND_ALIASES
@@ -22,10 +22,30 @@ Limit = Annotated[float, Field(gt=0)]
 Order = Literal["sequential", "interleaved", "shuffled", "reversed"]
 
 
+def _share(value: object) -> object:
+    """``2%`` is 0.02."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value.removesuffix("%")) / 100 if value.endswith("%") else value
+    except ValueError:
+        raise ValueError(f"{shown(value)} is not a share; write 2% or 0.02") from None
+
+
+Share = Annotated[
+    float,
+    Field(gt=0, lt=1),
+    BeforeValidator(_share),
+    WithJsonSchema({"type": ["number", "string"], "examples": ["2%"]}),
+]
+
+
 class Execution(Strict):
     """How often, in which order and with which limits the experiments run."""
 
-    cycles: Annotated[int, Field(ge=1, le=1000)] = 1
+    cycles: Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] = 1
+    max_cycles: Annotated[int, Field(ge=2, le=1000)] = 12
+    precision: Share = 0.02
     order: Order = "interleaved"
     experiment_gap_s: Seconds = 0.0
     cycle_gap_s: Seconds = 0.0
@@ -35,6 +55,23 @@ class Execution(Strict):
     max_consecutive_failures: Annotated[int, Field(ge=0)] = 10  # 0 never stops
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     skip_preflight: bool = False
+
+    @model_validator(mode="after")
+    def _only_with_auto(self) -> Self:
+        said = sorted({"max_cycles", "precision"} & self.model_fields_set)
+        if said and self.cycles != "auto":
+            raise ValueError(f"{' and '.join(said)} need cycles: auto")
+        return self
+
+    @property
+    def most_cycles(self) -> int:
+        """After how many cycles it ends in any case."""
+        return self.max_cycles if self.cycles == "auto" else self.cycles
+
+    @property
+    def limit(self) -> int | None:
+        """``max_cycles`` where cycles go on until decided."""
+        return self.max_cycles if self.cycles == "auto" else None
 
 
 def _runner(text: str) -> str:

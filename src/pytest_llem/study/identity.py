@@ -42,7 +42,8 @@ def study_hash(config_hashes: Iterable[str], execution: Execution) -> str:
 
     Names, budgets, runners and time limits may change without making the results of a run belong to another study.
     """
-    how = execution.model_dump(include={"cycles", "order", "experiment_gap_s", "cycle_gap_s"})
+    auto = {"max_cycles", "precision"} if execution.cycles == "auto" else set()
+    how = execution.model_dump(include={"cycles", "order", "experiment_gap_s", "cycle_gap_s"} | auto)
     return _digest([HASH_VERSION, sorted(config_hashes), how])
 
 

@@ -91,7 +91,7 @@ def _study(origin: _Origin, overrides: Overrides, problems: Problems) -> Study:
         problems.stop()
     if overrides.seed_ini is not None:
         base.setdefault("seed", overrides.seed_ini)
-    points = all_points(document, header.execution.cycles, problems)
+    points = all_points(document, header.execution.most_cycles, problems)
     found = expand(points, base, document, overrides.seed, problems)
     if points and not found.experiments and not problems:
         _all_left_out(document, found, problems)

@@ -34,7 +34,7 @@ def gaps(order: Sequence[Turn], execution: Execution) -> list[float]:
 
 
 def _cycles(execution: Execution) -> range:
-    return range(1, execution.cycles + 1)
+    return range(1, execution.most_cycles + 1)
 
 
 def _one_cycle(count: int, cycle: int, execution: Execution, seed: str) -> Sequence[int]:
