@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from pytest_llem.cli import main
 from pytest_llem.options import OPTIONS
 from tests.docs.pages import DOCS, ROOT, codes, table
 
@@ -40,3 +43,11 @@ def test_environment_variables_and_page_agree() -> None:
     source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
     read = {name.rstrip("_") for name in re.findall(r"""["'](LLEM_[A-Z_]+)""", source)}
     assert ours == read - INTERNAL
+
+
+def test_commands_and_page_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    there = set(re.findall(r"^    ([a-z]+)  +", capsys.readouterr().out, re.MULTILINE))
+    listed = {code.split()[1] for cell, *_ in table(PAGE, "## `llem`") for code in codes(cell)}
+    assert listed - {"--version"} == there
