@@ -26,7 +26,9 @@ from pytest_llem.runners.progress import Progress
 from pytest_llem.study import Cell
 
 WORDS = {
-    "waiting": "waiting for a free device",
+    "waiting": "waiting",
+    "gap": "pausing between experiments",
+    "again": "trying once more",
     "starting": "starting the worker",
     "loading": "loading the model",
     "loaded": "model loaded",
@@ -52,9 +54,12 @@ class WatchedBench:
                 gpus=options.gpus,
                 busy=options.busy,
                 share_engine=options.isolation == "engine",
+                images=options.images,
+                skip_preflight=options.skip_preflight,
                 lock_dir=options.lock_dir or default_lock_dir(),
             ),
             amend=lambda found: config.hook.pytest_llem_environment(config=config, environment=found),
+            warn=lambda text: warnings.warn(LlemWarning(text), stacklevel=1),
         )
         self._lock_dir = options.lock_dir or default_lock_dir()
         self._busy = options.busy
@@ -62,10 +67,10 @@ class WatchedBench:
         with _uncaptured(config):
             self._display = _display(config)
 
-    def run(self, cell: Cell, folder: RunFolder, base: Path) -> tuple[ExperimentResult, Path]:
+    def run(self, cell: Cell, folder: RunFolder, base: Path, retries: int = 0) -> tuple[ExperimentResult, Path]:
         """Run one experiment, showing how it goes."""
         try:
-            return self._bench.run(cell, folder, base, self._listen)
+            return self._bench.run(cell, folder, base, self._listen, retries)
         finally:
             self._say(None)
 

@@ -28,6 +28,8 @@ class Options:
     runner_ini: str | None = None
     images: dict[str, str] = field(default_factory=dict)
     results: Path = Path("llem-results")
+    resume: str | None = None
+    skip_preflight: bool = False
     only: bool = False
     skip: bool = False
     gpus: str | None = None
@@ -72,6 +74,7 @@ def _choice(*values: str) -> dict[str, Any]:
 
 
 _FLAG: dict[str, Any] = {"action": "store_true"}
+RESUME, NEWEST = "--llem-resume", "newest"
 OPTIONS = (
     _Option(
         "--llem-runner",
@@ -79,7 +82,20 @@ OPTIONS = (
         "llem_runner",
         argument={"metavar": "RUNNER"},
     ),
+    _Option(
+        "--llem-image",
+        "Image for a backend under the Docker runner, such as vllm=local/vllm:1 (repeatable)",
+        "llem_images",
+        "linelist",
+        argument={"metavar": "BACKEND=IMAGE", "action": "append"},
+    ),
+    _Option("--llem-skip-preflight", "Start containers without looking for problems before", argument=_FLAG),
     _Option("--llem-results", "Folder for results; default llem-results", "llem_results", argument={"metavar": "DIR"}),
+    _Option(
+        RESUME,
+        "Go on with an interrupted run: the newest of these studies, or RUN (a folder in the results)",
+        argument={"metavar": "RUN", "nargs": "?", "const": NEWEST},
+    ),
     _Option("--llem-only", "Collect study items only", argument=_FLAG),
     _Option("--llem-skip", "Collect no study items", argument=_FLAG),
     _Option("--llem-gpus", "GPUs to use, within CUDA_VISIBLE_DEVICES", "llem_gpus", argument={"metavar": "0,1"}),
@@ -181,7 +197,10 @@ def from_config(config: pytest.Config) -> Options:
     return Options(
         runner=config.getoption("llem_runner"),
         runner_ini=config.getini("llem_runner") or None,
+        images=_images((*(config.getini("llem_images") or ()), *(config.getoption("llem_image") or ()))),
+        skip_preflight=bool(values["--llem-skip-preflight"]),
         results=results,
+        resume=values["--llem-resume"],
         only=bool(values["--llem-only"]),
         skip=bool(values["--llem-skip"]),
         gpus=values["--llem-gpus"],
@@ -219,6 +238,17 @@ def _baseline(name: str | None, root: Path, results: Path) -> Path | None:
     if name is None:
         return None
     return root / name if os.sep in name or name.endswith(".json") else results / "baselines" / f"{name}.json"
+
+
+def _images(entries: tuple[str, ...]) -> dict[str, str]:
+    """Image by backend; the last word on a backend counts."""
+    found = {}
+    for entry in entries:
+        backend, _, image = (part.strip() for part in entry.partition("="))
+        if not backend or not image:
+            raise pytest.UsageError(f"--llem-image: {entry!r} is not BACKEND=IMAGE, such as vllm=local/vllm:1")
+        found["pytorch" if backend == "transformers" else backend] = image
+    return found
 
 
 def _one_of(values: dict[str, Any], flag: str, allowed: tuple[str, ...]) -> str:

@@ -14,8 +14,7 @@ import pytest
 
 from pytest_llem.fixtures import llem, llem_bench, llem_gpu, llem_measure, llem_meter, llem_results_dir
 from pytest_llem.gating import Gating
-from pytest_llem.options import add_options, options_of
-from pytest_llem.results.clock import new_stamp
+from pytest_llem.options import NEWEST, RESUME, add_options, options_of
 from pytest_llem.session import NAME, Controller, stamp_of
 
 __all__ = ["llem", "llem_bench", "llem_gpu", "llem_measure", "llem_meter", "llem_results_dir"]
@@ -25,6 +24,22 @@ _YAML = (".yaml", ".yml")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(args: list[str]) -> None:
+    """``--llem-resume studies/``: the folder is no run. Only ``--llem-resume=RUN`` names one."""
+    args[:] = [f"{RESUME}={NEWEST}" if argument == RESUME else argument for argument in args]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """``-n auto`` for studies alone: as many workers as there are GPUs to measure on."""
+    if not (options := options_of(config)).only:
+        return None
+    from pytest_llem.runners.devices import gpus_to_use
+
+    return max(1, len(gpus_to_use(options.gpus)))
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -41,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     options_of(config)
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Controller(config, new_stamp()), NAME)
+        config.pluginmanager.register(Controller(config), NAME)
         config.pluginmanager.register(Gating(config))
 
 

@@ -1,17 +1,19 @@
-"""Making the folders of a run, before its first item: the study, and a manifest that lists every cell as pending."""
+"""The folders of a run: made before its first item, or found again where a run is gone on with."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import pytest
 
 import pytest_llem
+from pytest_llem.errors import ResultError
 from pytest_llem.nodes import StudyFile, StudyItem
 from pytest_llem.options import options_of
-from pytest_llem.results.clock import now
-from pytest_llem.results.manifest import Entry, Manifest, create_manifest
-from pytest_llem.results.store import RunFolder, write_atomic
+from pytest_llem.results.resume import find_stamp, folder_of, stored
+from pytest_llem.results.run import Run, begin
+from pytest_llem.results.store import RunFolder
 
 
 def prepare(items: Iterable[pytest.Item], config: pytest.Config, stamp: str) -> None:
@@ -22,30 +24,41 @@ def prepare(items: Iterable[pytest.Item], config: pytest.Config, stamp: str) -> 
     for item in items:
         if isinstance(item, StudyItem) and isinstance(item.parent, StudyFile):
             by_file.setdefault(item.parent, []).append(item)
+    options = options_of(config)
     names: dict[str, int] = {}
-    for file, cells in by_file.items():
-        names[file.study.name] = number = names.get(file.study.name, 0) + 1
-        suffix = "" if number == 1 else f"-{number}"  # two studies of one name in one run
-        file.folder = RunFolder.create(options_of(config).results, file.study.name, stamp + suffix)
-        _write_first(file, cells)
+    try:
+        for file, own in by_file.items():
+            names[file.study.name] = number = names.get(file.study.name, 0) + 1
+            suffix = "" if number == 1 else f"-{number}"  # two studies of one name in one run
+            known = folder_of(options.results, stamp, file.path) if options.resume else None
+            file.folder = known or RunFolder.create(options.results, file.study.name, stamp + suffix)
+            begin(file.folder, file.study, {item.nodeid: item.cell for item in own}, pytest_llem.__version__)
+            _set_out(file, own, resumed=known is not None)
+    except ResultError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
-def _write_first(file: StudyFile, items: list[StudyItem]) -> None:
-    folder = file.folder
-    if folder.manifest.exists():
-        return
-    write_atomic(folder.path / "study.yaml", file.path.read_bytes())
-    entries = [
-        Entry(nodeid=item.nodeid, cell_id=item.cell.id, config_hash=item.cell.config_hash, cycle=item.cell.cycle)
-        for item in items
-    ]
-    manifest = Manifest(
-        tool_version=pytest_llem.__version__,
-        run_id=folder.run_id,
-        study=file.study.name,
-        study_file=str(file.path),
-        study_hash=file.study.study_hash,
-        started_at=now(),
-        cells=tuple(entries),
-    )
-    create_manifest(folder.manifest, manifest)
+def _set_out(file: StudyFile, items: list[StudyItem], *, resumed: bool) -> None:
+    """What the items are to know: results there are from before, and when the study's time is up."""
+    if resumed:
+        found = ((item.cell.id, stored(file.folder, item.cell)) for item in items)
+        file.stored = {name: result for name, result in found if result is not None}
+    if (limit_s := file.study.execution.study_timeout_s) is not None:
+        file.deadline = time.monotonic() + limit_s
+
+
+def resume(config: pytest.Config) -> tuple[str, list[Run]]:
+    """The stamp of the run to go on with, and its runs, held; raises pytest.UsageError."""
+    options = options_of(config)
+    assert options.resume is not None
+    start = config.invocation_params.dir
+    places = [(start / argument.partition("::")[0]).resolve() for argument in config.args]
+    try:
+        stamp = find_stamp(options.results, options.resume, places)
+        runs = [Run.open(path.parent) for path in sorted(options.results.glob(f"*-{stamp}*/manifest.json"))]
+        for run in runs:
+            run.hold()
+            run.resume()
+    except ResultError as error:
+        raise pytest.UsageError(str(error)) from None
+    return stamp, runs

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_llem.errors import LlemError
 from pytest_llem.options import options_of
 from pytest_llem.report.table import Row, layout, row
+from pytest_llem.results.clock import new_stamp
+from pytest_llem.termination import Termination
 
 if TYPE_CHECKING:
     from pytest_llem.results.manifest import Status
@@ -32,6 +37,24 @@ class _Watched:
 
     run: Run
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failures_in_a_row: int = 0
+
+    def has_result(self, nodeid: str) -> bool:
+        """A result from before, which is not measured again."""
+        entry = self.run.entry(nodeid)
+        return entry is not None and entry.result is not None
+
+    def counted(self, status: Status, *, measured: bool) -> str | None:
+        """Count failures in a row; the reason to stop where they are too many. A broken budget is no failure."""
+        if status == "skipped":
+            return None
+        self.failures_in_a_row = 0 if measured else self.failures_in_a_row + 1
+        if self.failures_in_a_row != self.run.manifest.max_consecutive_failures:
+            return None
+        return (
+            f"stopped: {self.failures_in_a_row} experiments in a row failed (execution.max_consecutive_failures);"
+            " --llem-resume goes on"
+        )
 
 
 def stamp_of(config: pytest.Config) -> str:
@@ -46,12 +69,20 @@ def stamp_of(config: pytest.Config) -> str:
 class Controller:
     """Hooks as methods; see the module's docstring."""
 
-    def __init__(self, config: pytest.Config, stamp: str) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.stamp = stamp
+        self.stamp = new_stamp()
+        self._resumed: dict[Path, Run] = {}
+        if options_of(config).resume:
+            from pytest_llem.runs import resume
+
+            self.stamp, runs = resume(config)
+            self._resumed = {run.folder.path: run for run in runs}
         self._runs: list[_Watched] = []
         self._by_node: dict[str, _Watched] = {}
         self._looked = False
+        self._termination = Termination()
+        self._trouble: str | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -59,8 +90,9 @@ class Controller:
         node.workerinput["llem_stamp"] = self.stamp
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        if (watched := self._of(nodeid)) is not None:
-            watched.run.started(nodeid)
+        watched = self._of(nodeid)
+        if watched is not None and not watched.has_result(nodeid):
+            self._keep(lambda: watched.run.started(nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         figures = {k.removeprefix(_PREFIX): v for k, v in report.user_properties if k.startswith(_PREFIX)}
@@ -74,24 +106,38 @@ class Controller:
         status = _status(report, figures)
         watched.figures[report.nodeid] = {**figures, "status": status}
         result = figures.get("result")
-        watched.run.ended(
-            report.nodeid,
-            status,
-            result=None if result is None else os.path.relpath(str(result), watched.run.folder.path),
-            error_type=str(figures.get("error_type") or "AssertionError") if report.failed else None,
-            error_message=report.longreprtext if report.failed else None,
+        run = watched.run
+        self._keep(
+            lambda: run.ended(
+                report.nodeid,
+                status,
+                result=None if result is None else os.path.relpath(str(result), run.folder.path),
+                error_type=str(figures.get("error_type") or "AssertionError") if report.failed else None,
+                error_message=report.longreprtext if report.failed else None,
+            )
         )
+        if (reason := watched.counted(status, measured=result is not None)) is not None:
+            self._keep(lambda: run.stop(reason))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         for watched in self._runs:
             run = watched.run
-            run.finished(interrupted=exitstatus == pytest.ExitCode.INTERRUPTED)
+            interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+            self._keep(partial(run.finished, interrupted=interrupted))
+            run.let_go()
             self.config.hook.pytest_llem_study_finished(
                 config=self.config, study=run.manifest.study, folder=str(run.folder.path)
             )
 
+    def pytest_unconfigure(self) -> None:
+        self._termination.restore()
+        for run in self._resumed.values():
+            run.let_go()
+
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._trouble is not None:
+            terminalreporter.write_line(f"the manifest could not be kept up to date: {self._trouble}", red=True)
         for watched in self._runs:
             if watched.figures:
                 _print_run(terminalreporter, watched)
@@ -122,10 +168,24 @@ class Controller:
         from pytest_llem.results.run import Run
 
         for path in sorted(options_of(self.config).results.glob(f"*-{self.stamp}*/manifest.json")):
-            watched = _Watched(Run.open(path.parent))
+            run = Run.open(path.parent)
+            if (before := self._resumed.get(path.parent)) is not None:
+                before.manifest, run = run.manifest, before
+            else:
+                self._keep(run.hold)
+            watched = _Watched(run)
             self._runs.append(watched)
-            self._by_node.update({entry.nodeid: watched for entry in watched.run.manifest.cells})
+            self._by_node.update({entry.nodeid: watched for entry in run.manifest.cells})
+        if self._runs:
+            self._termination.like_an_interrupt()
         self._looked = True
+
+    def _keep(self, act: Callable[[], None]) -> None:
+        """Change a manifest. A disk that is full must not end a session whose experiments may still be told."""
+        try:
+            act()
+        except LlemError as error:
+            self._trouble = str(error)
 
 
 def _status(report: pytest.TestReport, figures: dict[str, Any]) -> Status:
@@ -154,6 +214,8 @@ def _print_run(terminal: pytest.TerminalReporter, watched: _Watched) -> None:
     for text, verdict, style in lines:
         terminal.write(text)
         terminal.write_line(verdict, **{style: True})
+    if run.manifest.note:
+        terminal.write_line(run.manifest.note, red=True)
     waiting = len(run.manifest.cells) - len(rows)
     if waiting:
         terminal.write_line(f"{waiting} of {len(run.manifest.cells)} experiments were not run")

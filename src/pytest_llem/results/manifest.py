@@ -42,6 +42,7 @@ class Manifest(Record):
     study: str
     study_file: str
     study_hash: str
+    max_consecutive_failures: int = 0
     started_at: str
     finished_at: str | None = None
     status: Literal["running", "finished", "interrupted", "stopped"] = "running"

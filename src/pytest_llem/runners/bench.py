@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest_llem
-from pytest_llem.backends.registry import get_backend
+from pytest_llem.energy.gpus import Gpu
 from pytest_llem.energy.idle import Finding
 from pytest_llem.energy.trace import dump_traces
+from pytest_llem.errors import GpuBusyError, MeterError, PreflightError, RunnerError
 from pytest_llem.results.clock import now
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import LOG, TRACE, RunFolder, write_atomic
 from pytest_llem.runners.base import Launch, Runner
 from pytest_llem.runners.conductor import Limits
-from pytest_llem.runners.devices import DevicePlan, check, needed, plan_devices
-from pytest_llem.runners.local import LocalRunner
+from pytest_llem.runners.devices import DevicePlan, check, needed, newcomers, plan_devices, settle, users
+from pytest_llem.runners.local import LocalRunner, family
 from pytest_llem.runners.locks import default_lock_dir, hold
+from pytest_llem.runners.needs import Needs, needs_of
 from pytest_llem.runners.outcome import Circumstances, build
 from pytest_llem.runners.progress import Listener, Progress, ignore
+from pytest_llem.runners.sharing import engine_of
 from pytest_llem.runners.station import Station, sweep_dead_stations
 from pytest_llem.runners.surroundings import Surroundings
 from pytest_llem.study.cell import Cell
@@ -46,20 +50,39 @@ class _Held:
 
     station: Station
     key: str
+    needs: Needs
     findings: tuple[Finding, ...]
     lock_wait_s: float
     stack: ExitStack
+    gpus: tuple[Gpu, ...]
+    bystanders: frozenset[int]  # on the GPUs before the worker came
+    served: list[str] = field(default_factory=list)  # cells, in order
+
+    def newcomers(self) -> tuple[Finding, ...]:
+        """Foreign processes that came to the GPUs during the experiment; to be asked while the worker lives."""
+        if not self.gpus or self.station.pid is None:
+            return ()
+        with suppress(MeterError):  # a driver that does not tell must not cost the result
+            return newcomers(self.gpus, self.bystanders, family(self.station.pid))
+        return ()
 
 
 class Bench:
     """One experiment at a time; another bench, in another process, may run beside it on other devices."""
 
-    def __init__(self, settings: Settings, amend: Callable[[dict[str, str]], None] = lambda found: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        amend: Callable[[dict[str, str]], None] = lambda found: None,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._settings = settings
         self._plan: DevicePlan | None = None
         self._runners: dict[tuple[str, str | None, str], Runner] = {}
         self._held: _Held | None = None
-        self._surroundings = Surroundings(amend)
+        self._tell: Callable[[str], None] = lambda text: None  # what a runner has to say beside the conversation
+        self._surroundings = Surroundings(amend, warn)
+        self._busy_before = False
         sweep_dead_stations()
 
     @property
@@ -69,19 +92,53 @@ class Bench:
             self._plan = plan_devices(self._settings.meter, self._settings.gpus)
         return self._plan
 
-    def run(self, cell: Cell, folder: RunFolder, base: Path, say: Listener = ignore) -> tuple[ExperimentResult, Path]:
+    def run(
+        self, cell: Cell, folder: RunFolder, base: Path, say: Listener = ignore, retries: int = 0
+    ) -> tuple[ExperimentResult, Path]:
         """Run one experiment and write all its files; relative paths in it start at ``base``.
 
-        Returns the result and the path of its ``result.json``. Raises RunnerError, MeterError, GpuBusyError or
-        BackendError; then nothing of the experiment is left but its log."""
+        Waits for the cell's gap before, unless it is the first. What goes wrong with worker or meter is tried again up
+        to ``retries`` times. Returns the result and the path of its ``result.json``. Raises RunnerError, MeterError,
+        GpuBusyError or BackendError; then nothing of the experiment is left but its log."""
+        self._pause(cell, say)
+        failures: list[str] = []
+        while True:
+            try:
+                return self._run(cell, folder, base, say, failures)
+            except PreflightError:
+                raise
+            except (RunnerError, MeterError, GpuBusyError) as error:
+                if len(failures) == retries:
+                    raise
+                failures.append(error.message.partition("\n")[0])
+                say(Progress(cell.id, "again", failures[-1], len(failures), retries))
+
+    def _pause(self, cell: Cell, say: Listener) -> None:
+        """The gap that the study asks for, in steps that say how long still."""
+        end = time.monotonic() + (cell.gap_before_s if self._busy_before else 0.0)
+        self._busy_before = True
+        while (left_s := end - time.monotonic()) > 0:
+            say(Progress(cell.id, "gap", f"{left_s:.0f} s"))
+            time.sleep(min(1.0, left_s))
+
+    def _run(
+        self, cell: Cell, folder: RunFolder, base: Path, say: Listener, failures: Sequence[str]
+    ) -> tuple[ExperimentResult, Path]:
         started = now()
+        self._tell = lambda text: say(Progress(cell.id, "starting", text))
         held = self._hold(cell, folder, base, say)
+        limit_s = cell.config.measure.thermal_wait_s
         try:
+            unsettled = settle(held.gpus, limit_s, lambda text: say(Progress(cell.id, "waiting", text)))
             worker = held.station.run(cell, self._bracket_s(cell), Limits(cell.timeout_s, cell.silence_timeout_s), say)
             recording, beside = held.station.recordings()
         except BaseException:
             self.release()
             raise
+        notes = [*(f"tried again after: {failure}" for failure in failures), *unsettled]
+        if held.served:
+            notes.append(f"ran in the worker of {held.served[0]}, whose loaded engine it shares")
+        held.served.append(cell.id)
         around = Circumstances(
             tool_version=pytest_llem.__version__,
             run_id=folder.run_id,
@@ -92,7 +149,8 @@ class Bench:
             lock_wait_s=held.lock_wait_s,
             margin_s=self._bracket_s(cell),
             idle=held.station.idle,
-            findings=held.findings,
+            findings=(*held.findings, *held.newcomers()),
+            notes=tuple(notes),
         )
         result, traces = build(cell, worker, recording, beside, around, folder.cell(cell.id))
         write_atomic(folder.cell(cell.id) / TRACE, dump_traces(traces))
@@ -106,16 +164,17 @@ class Bench:
 
     def _hold(self, cell: Cell, folder: RunFolder, base: Path, say: Listener) -> _Held:
         """The station of the experiment before if this one can share its engine, else a new one."""
-        backend = get_backend(cell.config.backend)
-        key = f"{cell.runner.kind} {cell.runner.image} {cell.config.backend} {backend.engine_key(cell.config)}"
-        if self._held is not None and self._held.key == key and self._held.station.usable:
-            return self._held
+        key = engine_of(cell)
+        needs = needs_of(cell.config, base)
+        if (held := self._held) is not None and held.key == key and held.station.usable and held.needs.covers(needs):
+            return held
         self.release()
         stack = ExitStack()
         try:
             locks, waited = stack.enter_context(self._lock(cell, say))
             gpus = self.plan.gpus_for(locks)
             found = check(gpus, self._settings.busy, lambda text: say(Progress(cell.id, "waiting", text)))
+            bystanders = users(gpus)
             launch = Launch(
                 exchange=Path(),  # the station's own
                 job=Path(),
@@ -125,13 +184,18 @@ class Bench:
                 backend=cell.config.backend,
                 gpu_uuids=tuple(gpu.uuid for gpu in gpus),
                 base_folder=str(base),
+                read_only=needs.read_only,
+                network=needs.network,
             )
-            station = Station(self.plan, self.plan.devices_for(locks), self._runner(cell), launch)
+            runner = self._runner(cell)
+            if not (self._settings.skip_preflight or cell.skip_preflight):
+                runner.preflight([launch])
+            station = Station(self.plan, self.plan.devices_for(locks), runner, launch)
             stack.callback(station.close)
         except BaseException:
             stack.close()
             raise
-        self._held = _Held(station, key, found, waited, stack)
+        self._held = _Held(station, key, needs, found, waited, stack, gpus, bystanders)
         return self._held
 
     def _lock(self, cell: Cell, say: Listener) -> AbstractContextManager[tuple[tuple[str, ...], float]]:
@@ -143,7 +207,9 @@ class Bench:
     def _runner(self, cell: Cell) -> Runner:
         key = (cell.runner.kind, cell.runner.image, cell.config.backend)
         if key not in self._runners:
-            self._runners[key] = make_runner(cell.runner, cell.config.backend, self._settings)
+            self._runners[key] = make_runner(
+                cell.runner, cell.config.backend, self._settings, lambda text: self._tell(text)
+            )
         return self._runners[key]
 
     def release(self) -> None:
@@ -157,12 +223,12 @@ class Bench:
         self.release()
 
 
-def make_runner(choice: RunnerChoice, backend: str, settings: Settings) -> Runner:
+def make_runner(choice: RunnerChoice, backend: str, settings: Settings, notify: Callable[[str], None]) -> Runner:
     """The runner of a kind; Docker's SDK is imported only where it is asked for."""
     if choice.kind == "local":
         return LocalRunner()
     from pytest_llem.runners.docker.runner import DockerRunner
-    from pytest_llem.runners.docker.settings import DockerSettings
+    from pytest_llem.runners.docker.settings import settings_from
 
     images = {**settings.images, **({backend: choice.image} if choice.image else {})}
-    return DockerRunner(DockerSettings(images=images))
+    return DockerRunner(settings_from(images), notify=notify)

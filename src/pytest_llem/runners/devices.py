@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def needed(config: ExperimentConfig, available: int) -> int:
 
 
 def settle(gpus: Sequence[Gpu], limit_s: float, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Wait until temperature and power of each GPU stand still, at most ``limit_s`` in all; a warning where they did not."""
+    """Wait until each GPU's temperature and power stand still, ``limit_s`` in all at most; warnings where they did not."""
     end = time.monotonic() + limit_s
     warnings = []
     for gpu in gpus:

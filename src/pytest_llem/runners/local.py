@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pytest_llem.errors import RunnerError
@@ -94,15 +94,30 @@ def _import_path() -> list[str]:
 
 
 def session_members(session: int) -> list[int]:
-    """The pids of a session's living processes (Linux: field 6 of /proc/PID/stat)."""
-    members = []
+    """The pids of a session's living processes."""
+    return [pid for pid, _, sid in _living() if sid == session]
+
+
+def family(root: int) -> set[int]:
+    """The pids of ``root``'s session and of all its descendants: in a container these may be in other sessions."""
+    living = list(_living())
+    found = {root, *(pid for pid, _, sid in living if sid == root)}
+    grew = True
+    while grew:
+        new = {pid for pid, parent, _ in living if parent in found} - found
+        found |= new
+        grew = bool(new)
+    return found
+
+
+def _living() -> Iterator[tuple[int, int, int]]:
+    """Pid, parent and session of every process that has not ended (Linux: fields 3, 4, 6 of /proc/PID/stat)."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, IndexError, ValueError):
-                state, _, _, sid = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-                if int(sid) == session and state != "Z":
-                    members.append(int(entry.name))
-    return members
+                state, parent, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                if state != "Z":
+                    yield int(entry.name), int(parent), int(session)
 
 
 def describe_exit(code: int) -> str:

@@ -29,7 +29,8 @@ class Circumstances:
     lock_wait_s: float
     margin_s: float  # idle time on each side of every window, s
     idle: tuple[float, float] | None  # when the devices were watched without the worker, CLOCK_MONOTONIC s
-    findings: tuple[Finding, ...] = ()  # what was wrong with the devices before the experiment
+    findings: tuple[Finding, ...] = ()  # what was wrong with the devices before the experiment, or came during it
+    notes: tuple[str, ...] = ()  # what else a reader should know
 
 
 def build(
@@ -67,6 +68,7 @@ def build(
     found |= fields.energy(measured, recording, around.idle, found)
     found |= fields.compute(worker, recording, cell.config, found)
     found |= quality.quality(worker, recording, measured, found, around.findings)
+    found["warnings"] = (*found["warnings"], *around.notes)
     found |= quality.timeseries(recording, worker, folder)
     found["validity"] = quality.validity(measured, recording, found, around.findings)
     result = ExperimentResult.model_validate(found)

@@ -63,7 +63,6 @@ class Station:
     def run(self, cell: Cell, bracket_s: float, limits: Limits, say: Listener) -> WorkerResult:
         """Run one experiment in this station's worker, which is started by the first."""
         if self._session is None:
-            self.runner.preflight([self._launch])
             self._session = WorkerSession(self.runner, self._launch, self._recorder, bracket_s)
         return self._session.run(cell, limits, say)
 

@@ -18,7 +18,7 @@ from pytest_llem.runners.messages import Kind, Message, decode, encode
 HOST_LOST = 3  # exit status of a worker that lost its host
 
 
-class Dismissed(Exception):  # noqa: N818 (no error: the host has no more work)
+class Dismissed(Exception):
     """The host has said ``close``."""
 
 
