@@ -62,6 +62,7 @@ def _holes(trace: Trace, knots: Knots) -> bool:
     # Where idle meets the window all steps are needed; a pause begun inside it may reach past its end.
     needed = (start < trace.t0 + knots.period) & (end > trace.t0 - knots.period)
     needed |= (start < trace.t1 + knots.period) & (end > trace.t1 + knots.period)
+    needed &= (start > trace.t0) | (end < trace.t1)  # a window may be left alone as a whole
     usual = max(HOLE * float(np.median(pause)), knots.period)
     return bool(np.any(pause > np.where(needed, usual, max(usual, meant))))
 
@@ -91,7 +92,8 @@ def check_bracket(trace: Trace, knots: Knots, bracket: Bracket | None) -> tuple[
 def _overrun(trace: Trace, knots: Knots, bracket: Bracket) -> bool:
     """Whether the first step after the window still lacks more energy than a lag can hold back: work went on."""
     after = np.flatnonzero(knots.time >= trace.t1)[: knots.idle_count + 1]
-    around = np.flatnonzero((knots.time > trace.t0 - knots.period) & (knots.time < trace.t1 + 2 * knots.period))
+    first = max(0, int(np.searchsorted(knots.time, trace.t0)) - 1)
+    around = first + np.flatnonzero(knots.time[first:] < trace.t1 + 2 * knots.period)
     if len(after) < 2 or len(around) < 2:
         return False
     busiest = float(np.max(np.diff(knots.energy[around]) / np.diff(knots.time[around]))) - bracket.idle_power
