@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_llem.containers import ContainerFactory, Containers
 from pytest_llem.options import options_of
 
 if TYPE_CHECKING:
@@ -67,3 +68,19 @@ def llem_meter(llem_bench: WatchedBench, tmp_path: Path) -> Iterator[Recorder]:
 def llem_results_dir(request: pytest.FixtureRequest) -> Path:
     """Where results go (``--llem-results``)."""
     return options_of(request.config).results
+
+
+@pytest.fixture(scope="session")
+def llem_containers(request: pytest.FixtureRequest) -> Iterator[Containers]:
+    """The containers of this session; internal to :func:`llem_container`."""
+    containers = Containers(request.config)
+    yield containers
+    containers.close()
+
+
+@pytest.fixture
+def llem_container(request: pytest.FixtureRequest, llem_containers: Containers) -> Iterator[ContainerFactory]:
+    """A running container of a backend: ``llem_container("pytorch").run("python3", "-V")``, removed after the test;
+    ``llem_container("pytorch", scope="session")`` is shared. What was printed stands in the report of a failure."""
+    with ExitStack() as stack:
+        yield ContainerFactory(request.node, llem_containers, stack)

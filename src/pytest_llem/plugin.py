@@ -12,12 +12,31 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llem.fixtures import llem, llem_bench, llem_gpu, llem_measure, llem_meter, llem_results_dir
+from pytest_llem.containers import add_logs
+from pytest_llem.fixtures import (
+    llem,
+    llem_bench,
+    llem_container,
+    llem_containers,
+    llem_gpu,
+    llem_measure,
+    llem_meter,
+    llem_results_dir,
+)
 from pytest_llem.gating import Gating
 from pytest_llem.options import NEWEST, RESUME, add_options, options_of
 from pytest_llem.session import NAME, Controller, stamp_of
 
-__all__ = ["llem", "llem_bench", "llem_gpu", "llem_measure", "llem_meter", "llem_results_dir"]
+__all__ = [
+    "llem",
+    "llem_bench",
+    "llem_container",
+    "llem_containers",
+    "llem_gpu",
+    "llem_measure",
+    "llem_meter",
+    "llem_results_dir",
+]
 
 _YAML = (".yaml", ".yml")
 
@@ -90,6 +109,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from pytest_llem.runs import prepare
 
         prepare(session.items, session.config, stamp_of(session.config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    add_logs(item, report)
+    return report
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:

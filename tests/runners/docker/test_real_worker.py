@@ -27,10 +27,12 @@ measure: {warmup: 1, repeats: 2, min_window_s: 0.2}
 """
 
 
-def run_study(folder: Path, runner: str, **environment: str) -> tuple[str, dict[str, dict[str, Any]]]:
-    """Run the study in a pytest of its own; returns what it printed and its results by cell."""
+def run_study(
+    folder: Path, runner: str, text: str = STUDY, **environment: str
+) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Run a study in a pytest of its own; returns what it printed and its results by cell."""
     folder.mkdir()
-    (folder / "study.yaml").write_text(STUDY)
+    (folder / "study.yaml").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *plugin_arguments(), f"--llem-runner={runner}", "--llem-lock-dir=locks"],
         cwd=folder,

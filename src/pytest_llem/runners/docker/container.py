@@ -18,8 +18,9 @@ from pytest_llem.runners.docker.sweep import CELL_LABEL, OWNER_LABEL, RUN_LABEL
 from pytest_llem.runners.messages import CONFIG_VARIABLE
 
 HOME = "/tmp"
-# What tunes the libraries reaches the worker as it does locally, so that both do the same; secrets and paths do not.
-TUNING = re.compile(r"(OMP|MKL|NCCL|PYTORCH|TORCH|TOKENIZERS|VLLM)_\w+")
+# What tunes the libraries, and the hub that they ask, reach the worker as they do locally, so that both do the same;
+# secrets and paths do not.
+TUNING = re.compile(r"(OMP|MKL|NCCL|PYTORCH|TORCH|TOKENIZERS|VLLM)_\w+|HF_ENDPOINT")
 NOT_PASSED = re.compile(r"KEY|TOKEN(?!IZERS)|SECRET|PASSWORD|PATH|DIR|ROOT|HOME|FILE|HOST|PORT")
 
 

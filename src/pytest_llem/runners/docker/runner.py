@@ -22,6 +22,7 @@ from pytest_llem.runners.docker.images import Image, image_for
 from pytest_llem.runners.docker.log import BoundedLog
 from pytest_llem.runners.docker.owner import own_identity
 from pytest_llem.runners.docker.settings import DockerSettings
+from pytest_llem.runners.docker.standing import STAY, StandingContainer
 from pytest_llem.runners.docker.sweep import remove, sweep_dead_containers, sweep_own_containers
 from pytest_llem.runners.docker.worker import DockerWorker
 from pytest_llem.runners.hub import hub_cache
@@ -88,6 +89,13 @@ class DockerRunner:
         self._remember(launch.backend, image)
         self._gpu_access = plan.gpus.access
         return worker
+
+    def stand(self, launch: Launch) -> StandingContainer:
+        """Start a container like a worker's that does nothing and stays up; raises RunnerError."""
+        image = self.image(launch.backend).name
+        plan = self._plan(launch, image, (self._settings.python, "-c", STAY))
+        worker = self._start(plan, None)
+        return StandingContainer(self._client, plan.name, image, launch.exchange, worker, launch.log)
 
     def describe(self) -> Mapping[str, str]:
         """Runner, engine, how GPUs are handed over, and image and digest: of the backend, where there is but one."""
