@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_llem.options import Options
@@ -34,3 +34,9 @@ class BaselineGate:
         if not runs.results:
             return Report((), notes=("this session has no results",))
         return compare_with_noise(runs.baseline(), self.before, self.gate)
+
+    def judge_one(self, now: Baseline) -> Report:
+        """One configuration by itself, as strictly as among all that the baseline has: what is decided here is decided
+        in the end as well. Raises ResultError."""
+        others = (len(self.before.configurations) - 1) * len(self.gate.rules)
+        return compare_with_noise(now, self.before, replace(self.gate, others=others))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pytest_llem.results.baseline import Baseline, make_baseline
+from pytest_llem.results.manifest import Entry as ManifestEntry
+from pytest_llem.results.manifest import Manifest, write_manifest
 from pytest_llem.results.model import DeviceEnergy, ExperimentResult, Window
+from pytest_llem.results.store import RunFolder
 from tests.results.samples import make_result
 
 
@@ -43,3 +47,28 @@ def noisy(mean: float, n: int = 5, noise: float = 0.005, seed: int = 0) -> list[
     logs = np.random.default_rng(seed).normal(size=n)
     logs = (logs - logs.mean()) / logs.std(ddof=1)
     return [float(x) for x in mean * np.exp(noise * logs)]
+
+
+def write_run(folder: Path, results: Sequence[ExperimentResult], **manifest: Any) -> Path:
+    """A run's folder on disk, as a session leaves it."""
+    folder.mkdir(parents=True)
+    run = RunFolder(folder)
+    entries = [
+        ManifestEntry(
+            nodeid=f"study.yaml::study[{result.cell_id}]",
+            cell_id=result.cell_id,
+            config_hash=result.config_hash,
+            cycle=result.cycle,
+            status="passed",
+            result=str(run.write_result(result).relative_to(folder)),
+        )
+        for result in results
+    ]
+    fields = {"tool_version": "0", "study": "study", "study_file": "study.yaml", "study_hash": "0", **manifest}
+    write_manifest(
+        run.manifest,
+        Manifest(
+            run_id=run.run_id, started_at="2026-01-01T00:00:00Z", status="finished", cells=tuple(entries), **fields
+        ),
+    )
+    return folder
