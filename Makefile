@@ -35,7 +35,7 @@ test: $(STAMP)   ## the tests
 check: $(STAMP)  ## types, lint, layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy && $(BIN)/mypy typing_tests
 	@$(BIN)/lint-imports
 
 bench: $(STAMP)  ## the benchmarks: ratios from one run

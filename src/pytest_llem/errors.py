@@ -13,6 +13,7 @@
     │   ├── WorkerCrashed       the worker ended without a result
     │   ├── WorkerTimeout       the worker outran its time limit or went silent
     │   └── ExperimentFailed    the worker reported a structured error of its own
+    ├── Cancelled               the caller of the Python API asked to stop
     ├── BackendError            an inference library refused the experiment
     │   └── MissingDependency   an optional library is not installed; names the extra
     └── DatasetError            prompts cannot be had
@@ -104,6 +105,10 @@ class ExperimentFailed(RunnerError):
     def __init__(self, message: str, *, error_type: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.error_type = error_type
+
+
+class Cancelled(LlemError):
+    """The caller asked to stop."""
 
 
 class BackendError(LlemError):

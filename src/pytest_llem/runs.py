@@ -11,8 +11,8 @@ import pytest_llem
 from pytest_llem.errors import ResultError
 from pytest_llem.nodes import StudyFile, StudyItem
 from pytest_llem.options import options_of
-from pytest_llem.results.resume import find_stamp, folder_of, stored
-from pytest_llem.results.run import Run, begin
+from pytest_llem.results.resume import folder_of, stored
+from pytest_llem.results.run import begin
 from pytest_llem.results.store import RunFolder
 
 
@@ -30,7 +30,7 @@ def prepare(items: Iterable[pytest.Item], config: pytest.Config, stamp: str) -> 
         for file, own in by_file.items():
             names[file.study.name] = number = names.get(file.study.name, 0) + 1
             suffix = "" if number == 1 else f"-{number}"  # two studies of one name in one run
-            known = folder_of(options.results, stamp, file.path) if options.resume else None
+            known = folder_of(options.results, stamp, file.study) if options.resume else None
             file.folder = known or RunFolder.create(options.results, file.study.name, stamp + suffix)
             begin(file.folder, file.study, {item.nodeid: item.cell for item in own}, pytest_llem.__version__)
             _set_out(file, own, resumed=known is not None)
@@ -45,20 +45,3 @@ def _set_out(file: StudyFile, items: list[StudyItem], *, resumed: bool) -> None:
         file.stored = {name: result for name, result in found if result is not None}
     if (limit_s := file.study.execution.study_timeout_s) is not None:
         file.deadline = time.monotonic() + limit_s
-
-
-def resume(config: pytest.Config) -> tuple[str, list[Run]]:
-    """The stamp of the run to go on with, and its runs, held; raises pytest.UsageError."""
-    options = options_of(config)
-    assert options.resume is not None
-    start = config.invocation_params.dir
-    places = [(start / argument.partition("::")[0]).resolve() for argument in config.args]
-    try:
-        stamp = find_stamp(options.results, options.resume, places)
-        runs = [Run.open(path.parent) for path in sorted(options.results.glob(f"*-{stamp}*/manifest.json"))]
-        for run in runs:
-            run.hold()
-            run.resume()
-    except ResultError as error:
-        raise pytest.UsageError(str(error)) from None
-    return stamp, runs

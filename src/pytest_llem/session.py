@@ -37,24 +37,11 @@ class _Watched:
 
     run: Run
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    failures_in_a_row: int = 0
 
     def has_result(self, nodeid: str) -> bool:
         """A result from before, which is not measured again."""
         entry = self.run.entry(nodeid)
         return entry is not None and entry.result is not None
-
-    def counted(self, status: Status, *, measured: bool) -> str | None:
-        """Count failures in a row; the reason to stop where they are too many. A broken budget is no failure."""
-        if status == "skipped":
-            return None
-        self.failures_in_a_row = 0 if measured else self.failures_in_a_row + 1
-        if self.failures_in_a_row != self.run.manifest.max_consecutive_failures:
-            return None
-        return (
-            f"stopped: {self.failures_in_a_row} experiments in a row failed (execution.max_consecutive_failures);"
-            " --llem-resume goes on"
-        )
 
 
 def stamp_of(config: pytest.Config) -> str:
@@ -74,7 +61,7 @@ class Controller:
         self.stamp = new_stamp()
         self._resumed: dict[Path, Run] = {}
         if options_of(config).resume:
-            from pytest_llem.runs import resume
+            from pytest_llem.resuming import resume
 
             self.stamp, runs = resume(config)
             self._resumed = {run.folder.path: run for run in runs}
@@ -116,7 +103,7 @@ class Controller:
                 error_message=report.longreprtext if report.failed else None,
             )
         )
-        if (reason := watched.counted(status, measured=result is not None)) is not None:
+        if (reason := run.count(status, measured=result is not None)) is not None:
             self._keep(lambda: run.stop(reason))
 
     @pytest.hookimpl(trylast=True)

@@ -68,17 +68,18 @@ def _within(file: Path, places: Sequence[Path]) -> bool:
     return any(file == place or place in file.parents for place in places)
 
 
-def folder_of(results: Path, stamp: str, study_file: Path) -> RunFolder | None:
+def folder_of(results: Path, stamp: str, study: Study) -> RunFolder | None:
     """The folder in which a run keeps a study; None where that run had not come to it."""
     for path in sorted(results.glob(f"*-{stamp}*/manifest.json")):
-        if read_manifest(path).study_file == str(study_file):
+        manifest = read_manifest(path)
+        if (manifest.study, manifest.study_file) == (study.name, "" if study.path is None else str(study.path)):
             return RunFolder(path.parent)
     return None
 
 
 def refuse_another(study: Study, results: Path, stamp: str) -> None:
     """Raise ResultError, with what differs, where a run began with another state of the study."""
-    folder = None if study.path is None else folder_of(results, stamp, study.path)
+    folder = folder_of(results, stamp, study)
     if folder is None:
         return
     manifest = read_manifest(folder.manifest)

@@ -25,6 +25,7 @@ class Run:
     folder: RunFolder
     manifest: Manifest
     _lock: FileLock | None = field(default=None, repr=False)
+    _failures: int = 0  # in a row
 
     @classmethod
     def create(cls, folder: RunFolder, manifest: Manifest) -> Run:
@@ -76,6 +77,18 @@ class Run:
             result=result,
             error_type=error_type,
             error_message=None if error_message is None else error_message[:4000],
+        )
+
+    def count(self, status: Status, *, measured: bool) -> str | None:
+        """Count failures in a row; the reason to stop where they are too many. A broken budget is no failure."""
+        if status == "skipped":
+            return None
+        self._failures = 0 if measured else self._failures + 1
+        if self._failures != self.manifest.max_consecutive_failures or measured:
+            return None
+        return (
+            f"stopped: {self._failures} experiments in a row failed (execution.max_consecutive_failures);"
+            " --llem-resume goes on"
         )
 
     def stop(self, reason: str) -> None:

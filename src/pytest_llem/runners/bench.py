@@ -75,6 +75,7 @@ class Bench:
         settings: Settings,
         amend: Callable[[dict[str, str]], None] = lambda found: None,
         warn: Callable[[str], None] = lambda text: None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
         self._plan: DevicePlan | None = None
@@ -82,6 +83,7 @@ class Bench:
         self._held: _Held | None = None
         self._tell: Callable[[str], None] = lambda text: None  # what a runner has to say beside the conversation
         self._surroundings = Surroundings(amend, warn)
+        self._cancelled = cancelled
         self._busy_before = False
         sweep_dead_stations()
 
@@ -127,10 +129,11 @@ class Bench:
         started = now()
         self._tell = lambda text: say(Progress(cell.id, "starting", text))
         held = self._hold(cell, folder, base, say)
+        limits = Limits(cell.timeout_s, cell.silence_timeout_s, self._cancelled)
         limit_s = cell.config.measure.thermal_wait_s
         try:
             unsettled = settle(held.gpus, limit_s, lambda text: say(Progress(cell.id, "waiting", text)))
-            worker = held.station.run(cell, self._bracket_s(cell), Limits(cell.timeout_s, cell.silence_timeout_s), say)
+            worker = held.station.run(cell, self._bracket_s(cell), limits, say)
             recording, beside = held.station.recordings()
         except BaseException:
             self.release()

@@ -6,12 +6,13 @@ It is the same for every runner. Everything that can go wrong with a worker ends
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pytest_llem.energy.record_format import Pace
-from pytest_llem.errors import ExperimentFailed, RunnerError, WorkerCrashed, WorkerTimeout
+from pytest_llem.errors import Cancelled, ExperimentFailed, RunnerError, WorkerCrashed, WorkerTimeout
 from pytest_llem.runners.base import Launch, Runner, Worker
 from pytest_llem.runners.channel import SOCKET_NAME, Channel
 from pytest_llem.runners.job import WorkerJob, read_worker_result, write_job
@@ -38,7 +39,7 @@ class Limits:
 
     experiment_s: float
     silence_s: float
-    stop_grace_s: float = 5.0
+    cancelled: Callable[[], bool] = lambda: False  # asked again and again
 
 
 class WorkerSession:
@@ -141,6 +142,8 @@ class WorkerSession:
         """The next message; raises when the worker ends, hangs or is silent."""
         while True:
             now = time.monotonic()
+            if limits.cancelled():
+                raise Cancelled("the experiment was cancelled")
             if now > deadline:
                 raise WorkerTimeout(
                     f"the experiment took more than {limits.experiment_s:g} s{self.log_tail()}",
