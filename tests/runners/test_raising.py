@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_llem.runners.raising import raised
 from pytest_llem.study import Cell, Overrides, study_from_mapping
+from tests.conftest import Studies
 
 
 def cells(**more: Any) -> list[Cell]:
@@ -55,3 +56,19 @@ def test_a_backend_that_has_no_image_stays() -> None:
     found, reason = raised([own, vllm], without_vllm)
     assert kinds(found) == {"own": ("local", "default"), "vllm": ("docker", "several backends")}
     assert reason is not None
+
+
+def test_a_user_is_told(studies: Studies) -> None:
+    studies.pytester.makeconftest(
+        "from pytest_llem.runners.raising import LIBRARIES\nLIBRARIES['vllm'] = ('no_library_of_this_name',)"
+    )
+    studies.write("""
+        llem: 1
+        name: two
+        model: tiny
+        backend: [pytorch, vllm]
+        """)
+    told = studies.run("--collect-only")
+    told.stdout.fnmatch_lines(["*LlemWarning: two: vllm cannot be run in this Python environment, so pytorch, vllm*"])
+    quiet = studies.run("--collect-only", "--llem-runner=local")
+    quiet.stdout.no_fnmatch_line("*cannot be run in this Python environment*")

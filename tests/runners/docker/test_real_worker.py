@@ -28,18 +28,26 @@ measure: {warmup: 1, repeats: 2, min_window_s: 0.2}
 
 
 def run_study(
-    folder: Path, runner: str, text: str = STUDY, **environment: str
+    folder: Path, runner: str, text: str = STUDY, *arguments: str, **environment: str
 ) -> tuple[str, dict[str, dict[str, Any]]]:
     """Run a study in a pytest of its own; returns what it printed and its results by cell."""
     folder.mkdir()
     (folder / "study.yaml").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *plugin_arguments(), f"--llem-runner={runner}", "--llem-lock-dir=locks"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            *plugin_arguments(),
+            f"--llem-runner={runner}",
+            "--llem-lock-dir=locks",
+            *arguments,
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
