@@ -1,5 +1,5 @@
 """The energy gate of a session: comparison, budgets over cycles, files, exit codes. Results are written by hand, and
-tests that only name them stand for the items that measured them; what experiments do is in ``test_gate_outcomes.py``."""
+tests that only name them stand for the items that measured them; what experiments do: ``test_gate_outcomes.py``."""
 
 from __future__ import annotations
 
