@@ -59,7 +59,8 @@ def make_image(client: Any, base_image: str) -> Iterator[Callable[..., str]]:
 
     yield make
     for tag in made:
-        client.images.remove(tag, force=True)
+        if client.images.list(filters={"reference": tag}):  # a test may have removed it
+            client.images.remove(tag, force=True)
 
 
 def present(client: Any, image: str) -> str:

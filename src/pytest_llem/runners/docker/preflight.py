@@ -16,6 +16,7 @@ from pytest_llem.runners.docker.client import OLDEST_API, Engine
 from pytest_llem.runners.docker.gpus import request_gpus
 from pytest_llem.runners.docker.images import Driver, Finding, check_labels, read_driver
 from pytest_llem.runners.docker.probe import examine
+from pytest_llem.runners.docker.pull import pull
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -67,7 +68,7 @@ def check(host: Host, wanted: Sequence[Demand]) -> None:
     findings += _check_images(wanted, present, driver)
     _raise(findings)
     for image in missing:
-        _raise(_pull(host, image))
+        _raise(pull(host.client, image, host.notify))
         present[image] = _labels(host.client, image)
     _raise(_check_images([demand for demand in wanted if demand.image in missing], present, driver))
     _raise([finding for demand in wanted for finding in _look_inside(host, demand)])
@@ -140,19 +141,6 @@ def _check_images(
         if labels is not None:
             findings += check_labels(demand.image, labels, driver, gpus=bool(demand.gpus))
     return findings
-
-
-def _pull(host: Host, image: str) -> list[Finding]:
-    from docker.errors import DockerException
-    from requests.exceptions import RequestException
-
-    host.notify(f"pulling {image}; this may take minutes")
-    try:
-        host.client.images.pull(image)
-    except (DockerException, RequestException) as error:
-        found = explain(error, f"image {image} could not be pulled")
-        return [(found.message, found.hint or f"try it by hand: docker pull {image}")]
-    return []
 
 
 def _look_inside(host: Host, demand: Demand) -> list[Finding]:
