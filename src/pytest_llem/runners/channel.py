@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import time
@@ -17,13 +18,18 @@ _MAX_LINE = 1 << 26
 
 
 class Channel:
-    """Listens, accepts one worker, sends and receives. The socket's path must be shorter than 108 bytes."""
+    """Listens, accepts one worker, sends and receives."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / SOCKET_NAME
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._listener.bind(str(self.path))
+            here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                # by way of the folder's descriptor, since a socket's path has 107 bytes at most
+                self._listener.bind(f"/proc/self/fd/{here}/{SOCKET_NAME}")
+            finally:
+                os.close(here)
         except OSError as error:
             self._listener.close()
             raise RunnerError(f"{self.path}: no socket can be made there: {error}", hint="set TMPDIR") from error

@@ -33,7 +33,7 @@ class Station:
         self.idle: tuple[float, float] | None = None  # when the devices were watched without a worker
         self._session: WorkerSession | None = None
         self._exit = contextlib.ExitStack()
-        # Short, because a socket's path has 107 bytes at most. With our pid, so that a later run can sweep it.
+        # With our pid, so that a later run can sweep it.
         folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
         self._exit.callback(shutil.rmtree, folder, ignore_errors=True)
         exchange, samples = folder / "exchange", folder / "samples"  # apart: a container may write to the first
