@@ -6,6 +6,7 @@ the standard library and pytest until a study file has been seen or a fixture is
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -118,10 +119,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_json_runtest_metadata(item: pytest.Item, call: pytest.CallInfo[None]) -> dict[str, object] | None:
+    """pytest-json-report: each test's metadata holds its result."""
+    path = dict(item.user_properties).get("llem.result") if call.when == "call" else None
+    return {"llem": json.loads(Path(str(path)).read_bytes())} if path is not None else None
+
+
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
     verdict = dict(report.user_properties).get("llem.verdict") if report.when == "call" else None
     if verdict == "over_budget" and report.failed:
         return "failed", "B", ("OVER BUDGET", {"red": True, "bold": True})
-    if verdict == "inconclusive" and report.passed:
+    if verdict == "inconclusive" and report.passed and not hasattr(report, "wasxfail"):
         return "passed", "?", ("INCONCLUSIVE", {"yellow": True})
     return None
