@@ -42,7 +42,7 @@ def plugin_arguments() -> list[str]:
 class Run:
     """A pytest run of a study of its own, in its own process group, with its container in the middle of a warm-up."""
 
-    def __init__(self, client: Any, folder: Path, image: str) -> None:
+    def __init__(self, client: Any, folder: Path, image: str, program: list[str]) -> None:
         (folder / "study.yaml").write_text(STUDY)
         self.client = client
         self.folder = folder
@@ -50,16 +50,7 @@ class Run:
         environment = {**os.environ, "LLEM_IMAGE_PYTORCH": image, "PYTHONPATH": str(SOURCE)}
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "pytest",
-                    *plugin_arguments(),
-                    "-p",
-                    "no:cacheprovider",
-                    "--llem-lock-dir=locks",
-                    "study.yaml",
-                ],
+                [sys.executable, *program, "study.yaml", "-p", "no:cacheprovider", "--llem-lock-dir=locks"],
                 cwd=folder,
                 env=environment,
                 stdout=output,
@@ -71,9 +62,9 @@ class Run:
         self.worker_pid = 0
 
     def containers(self) -> list[str]:
-        listed = self.client.api.containers(all=True, filters={"label": ["llem.run", "llem.cell"]})
-        own = [entry for entry in listed if entry["Labels"]["llem.pid"].split()[0] == str(self.process.pid)]
-        return [entry["Id"] for entry in own if entry["Labels"]["llem.run"] != "preflight"]
+        runs = [path.name for path in self.folder.glob("llem-results/*")]
+        listed = [self.client.api.containers(all=True, filters={"label": f"llem.run={run}"}) for run in runs]
+        return [entry["Id"] for entries in listed for entry in entries]
 
     def await_worker(self) -> None:
         """Until the container's worker is warming up."""
@@ -103,9 +94,17 @@ class Run:
             self.process.wait()
 
 
+PYTEST = ["-m", "pytest", *plugin_arguments()]
+XDIST = [*PYTEST, "-n", "1"]
+LLEM = ["-c", "import sys; from pytest_llem.cli import main; sys.exit(main(sys.argv[1:]))", "run"]
+
+
 @pytest.fixture
-def started(client: Any, make_image: Callable[..., str], tmp_path: Path) -> Iterator[Run]:
-    run = Run(client, tmp_path, make_image("busy", protocol="1", schema="1", cuda="none"))
+def started(
+    client: Any, make_image: Callable[..., str], tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Run]:
+    image = make_image("busy", protocol="1", schema="1", cuda="none")
+    run = Run(client, tmp_path, image, getattr(request, "param", PYTEST))
     try:
         run.await_worker()
         yield run
@@ -121,9 +120,16 @@ def gone(pid: int, limit_s: float = 5) -> bool:
     return start_ticks(pid) is None
 
 
-def test_ctrl_c_once_ends_orderly(started: Run) -> None:
+def by(*programs: list[str]) -> pytest.MarkDecorator:
+    """Run the test once for each of these programs."""
+    names = {id(PYTEST): "pytest", id(XDIST): "xdist", id(LLEM): "llem"}
+    return pytest.mark.parametrize("started", programs, indirect=True, ids=[names[id(one)] for one in programs])
+
+
+@by(PYTEST, XDIST, LLEM)
+def test_ctrl_c_once_ends_orderly(started: Run, request: pytest.FixtureRequest) -> None:
     os.killpg(started.process.pid, signal.SIGINT)
-    assert started.end() == pytest.ExitCode.INTERRUPTED
+    assert started.end() == (130 if "llem" in request.node.name else pytest.ExitCode.INTERRUPTED)
     assert started.containers() == []
     assert gone(started.worker_pid)
     assert started.statuses() == ["interrupted"]
@@ -139,11 +145,13 @@ def test_ctrl_c_twice_ends_at_once(started: Run) -> None:
     assert gone(started.worker_pid)
 
 
+@by(PYTEST, XDIST)
 def test_sigterm_ends_orderly(started: Run) -> None:
     started.process.send_signal(signal.SIGTERM)
-    assert started.end() != 0
+    assert started.end() == pytest.ExitCode.INTERRUPTED
     assert started.containers() == []
     assert gone(started.worker_pid)
+    assert started.statuses() == ["interrupted"]
 
 
 def test_what_sigkill_leaves_the_next_run_removes(started: Run, client: Any) -> None:
