@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 
+from pytest_llem import errors
 from pytest_llem.energy import validity
 from pytest_llem.runners import quality
 from tests.docs.pages import DOCS, codes, table
@@ -33,3 +34,9 @@ def test_measuring_lists_every_code_with_its_weight() -> None:
 def test_warnings_say_what_to_do_about_every_code() -> None:
     rows = [codes(code)[0] for code, *_ in table(DOCS / "warnings.md", "## Reason codes")]
     assert sorted(rows) == sorted(KNOWN)
+
+
+def test_every_error_is_listed() -> None:
+    listed = {name for cell, *_ in table(DOCS / "warnings.md", "## Errors") for name in codes(cell)}
+    raised = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert listed == raised - {"LlemError"}
