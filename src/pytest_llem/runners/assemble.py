@@ -86,12 +86,13 @@ def _figure(windows: Sequence[Window]) -> Figure | None:
 
 def _phases(energies: Iterable[Sequence[TraceEnergy]]) -> dict[str, tuple[float, Interval]]:
     """Energy of each label over all windows and devices; a label with a part that is unknown is left out."""
-    labels: dict[str, list[tuple[float | None, Interval | None]]] = {}
-    for row in energies:
-        for energy in row:
-            for part in energy.windows:
-                labels.setdefault(part.label, []).append((part.energy_j, part.ci95))
-    sums = {label: add(parts) for label, parts in labels.items()}
+    flat = [energy for row in energies for energy in row]
+    unknown = {part.label for energy in flat for part in energy.windows if part.energy_j is None}
+    labels: dict[str, list[tuple[float, Interval]]] = {}
+    for energy in flat:
+        for label, figure in energy.labels.items():
+            labels.setdefault(label, []).append(figure)
+    sums = {label: add(parts) for label, parts in labels.items() if label not in unknown}
     return {label: total for label, total in sums.items() if total is not None}
 
 
@@ -104,4 +105,4 @@ def add(parts: Iterable[tuple[float | None, Interval | None]]) -> tuple[float, I
         total += energy
         below += (energy - ends[0]) ** 2
         above += (ends[1] - energy) ** 2
-    return total, (total - math.sqrt(below), total + math.sqrt(above))
+    return total, (max(0.0, total - math.sqrt(below)), total + math.sqrt(above))

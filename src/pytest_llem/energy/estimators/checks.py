@@ -11,6 +11,7 @@ from pytest_llem.energy.estimators.grid import MIN_STEPS
 from pytest_llem.energy.estimators.interval import Z95
 from pytest_llem.energy.estimators.knots import IDLE_S, Knots
 from pytest_llem.energy.estimators.lag import FAINT, Lag
+from pytest_llem.energy.estimators.shape import POLLED_S, power_boundaries
 from pytest_llem.energy.trace import Trace
 
 DISAGREE = 0.05  # relative difference of two sources above which neither is believed
@@ -142,20 +143,38 @@ def check_result(trace: Trace, energy: float, interval: tuple[float, float]) -> 
 
 
 def settled(trace: Trace, knots: Knots, bracket: Bracket, lag: Lag) -> bool | None:
-    """Whether mean power early in the window and after that agree; None where no step parts it well enough to tell.
+    """Whether mean power early in the window and after that agree; None where nothing parts it well enough to tell.
 
     For windows of one kind of work: phases differ by nature.
     """
     length, mean = trace.t1 - trace.t0, bracket.energy / (trace.t1 - trace.t0)
     inside = np.flatnonzero((knots.time > trace.t0 + 2 * lag.value) & (knots.time < trace.t1))
-    if not len(inside):
-        return None
     aim = trace.t0 + min(EARLY_S + lag.value, length / 2)
+    if not np.any(np.abs(knots.time[inside] - aim) <= knots.period):
+        return _settled_by_power(trace, bracket)
     tick = inside[np.argmin(np.abs(knots.time[inside] - aim))]
     early_s = float(knots.time[tick]) - trace.t0
     early_j = float(knots.energy[tick]) - bracket.start_level + (mean - bracket.idle_power) * lag.value
     early, late = early_j / early_s, (bracket.energy - early_j) / (length - early_s)
     sd = float(np.hypot(EDGE_S, knots.time_sd)) * mean * (1 / early_s + 1 / (length - early_s))
+    return _same(early, late, sd, mean)
+
+
+def _settled_by_power(trace: Trace, bracket: Bracket) -> bool | None:
+    """The same from the driver's own power samples, for a window without a step inside."""
+    length, mean = trace.t1 - trace.t0, bracket.energy / (trace.t1 - trace.t0)
+    if len(trace.power) < 2 or float(np.median(np.diff(trace.power[:, 0]))) > POLLED_S:
+        return None
+    early_s = min(EARLY_S, length / 2)
+    found = power_boundaries(trace, np.array([trace.t0, trace.t0 + early_s, trace.t1]), bracket.energy, bracket.sd)
+    if found is None:
+        return None
+    early, late = float(found.energy[1]) / early_s, (bracket.energy - float(found.energy[1])) / (length - early_s)
+    sd = found.sum_sd(np.array([0.0, 1.0, 0.0])) * (1 / early_s + 1 / (length - early_s))
+    return _same(early, late, sd, mean)
+
+
+def _same(early: float, late: float, sd: float, mean: float) -> bool | None:
     change = abs(early - late)
     if change > max(UNSETTLED * mean, 2 * sd):
         return False

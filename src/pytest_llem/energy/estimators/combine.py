@@ -26,7 +26,7 @@ def combine(parts: Sequence[Part]) -> Figure:
     if not parts:
         raise ValueError("no repeats to combine")
     energy = np.array([e for e, _, _ in parts])
-    half = np.array([(high - low) / 2 for _, (low, high), _ in parts])
+    half = np.array([max(high - e, e - low) for e, (low, high), _ in parts])  # one side may end at 0
     work = np.array([w for _, _, w in parts])
     if not (np.all(np.isfinite(energy)) and np.all(np.isfinite(half)) and np.all(np.isfinite(work))):
         raise ValueError("a repeat is not finite")
@@ -43,10 +43,10 @@ def combine(parts: Sequence[Part]) -> Figure:
     reach = math.hypot(shared, own)
     return Figure(
         value=value,
-        low=(total - reach) / units,
+        low=max(0.0, total - reach) / units,
         high=(total + reach) / units,
         energy_j=total,
-        energy_ci95=(total - reach, total + reach),
+        energy_ci95=(max(0.0, total - reach), total + reach),
         work=units,
         repeats=n,
     )

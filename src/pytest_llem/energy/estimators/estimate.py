@@ -13,7 +13,8 @@ from pytest_llem.energy.estimators.interval import PART_VARIATION, VARIATION, wi
 from pytest_llem.energy.estimators.knots import Knots, find_knots, read_knots
 from pytest_llem.energy.estimators.lag import Lag, find_lag
 from pytest_llem.energy.estimators.phases import inner_boundaries
-from pytest_llem.energy.estimators.result import TraceEnergy, WindowEnergy
+from pytest_llem.energy.estimators.result import Interval, TraceEnergy, WindowEnergy
+from pytest_llem.energy.estimators.shape import power_boundaries
 from pytest_llem.energy.estimators.simple import Boundaries, counter_delta, counter_interpolated, power_integral
 from pytest_llem.energy.trace import Trace
 from pytest_llem.energy.validity import FATAL, check_samples
@@ -60,7 +61,7 @@ def estimate(trace: Trace, method: str = "bracketed") -> TraceEnergy:
 def _nothing(result: TraceEnergy, trace: Trace) -> TraceEnergy:
     """The result without the energies that its reasons forbid to believe."""
     windows = tuple(WindowEnergy(*part, energy_j=None, ci95=None) for part in trace.parts())
-    return replace(result, energy_j=None, ci95=None, mean_power_w=None, windows=windows)
+    return replace(result, energy_j=None, ci95=None, mean_power_w=None, windows=windows, labels={})
 
 
 def _look(trace: Trace) -> _Counter | None:
@@ -98,6 +99,7 @@ def _evaluate(
         energy_j=energy,
         ci95=interval,
         windows=_windows(trace, found),
+        labels=_labels(trace, found),
         idle_power_w=bracket.idle_power if bracket else None,
         mean_power_w=energy / (trace.t1 - trace.t0),
         settled=settled,
@@ -109,7 +111,9 @@ def _evaluate(
 
 def _boundaries(trace: Trace, method: str, counter: _Counter | None, times: Floats) -> Boundaries:
     if counter is not None and method == "bracketed" and counter.bracket is not None:
-        return inner_boundaries(counter.knots, times, counter.bracket, counter.lag)
+        bracket = counter.bracket
+        by_power = power_boundaries(trace, times, bracket.energy, bracket.sd) if len(times) > 2 else None
+        return inner_boundaries(counter.knots, times, bracket, counter.lag, by_power)
     if counter is not None and method == "counter_interpolated":
         return counter_interpolated(counter.knots if counter.knots.rhythm == "grid" else read_knots(trace), times)
     if method == "counter_delta":
@@ -119,10 +123,32 @@ def _boundaries(trace: Trace, method: str, counter: _Counter | None, times: Floa
 
 
 def _windows(trace: Trace, found: Boundaries) -> tuple[WindowEnergy, ...]:
-    energy = np.diff(found.energy)
-    sd = np.hypot(found.sd[1:], found.sd[:-1])
-    variation = PART_VARIATION if len({mark.label for mark in trace.marks}) > 1 else VARIATION
+    varies = _variation(trace)
     return tuple(
-        WindowEnergy(label, units, start, end, float(e), window_interval(float(e), float(s), variation))
-        for (label, units, start, end), e, s in zip(trace.parts(), energy, sd, strict=False)
+        WindowEnergy(*part, float(energy), _interval(found, float(energy), float(sd), varies))
+        for part, energy, sd in zip(trace.parts(), np.diff(found.energy), found.part_sd(), strict=False)
     )
+
+
+def _labels(trace: Trace, found: Boundaries) -> dict[str, tuple[float, Interval]]:
+    """The energy of all parts of each label."""
+    ends: dict[str, Floats] = {}
+    for i, mark in enumerate(trace.marks):
+        taken = ends.setdefault(mark.label, np.zeros(len(found.energy)))
+        taken[i + 1] += 1
+        taken[i] -= 1
+    sums = {label: (float(taken @ found.energy), found.sum_sd(taken)) for label, taken in ends.items()}
+    varies = _variation(trace)
+    return {label: (energy, _interval(found, energy, sd, varies)) for label, (energy, sd) in sums.items()}
+
+
+def _variation(trace: Trace) -> float:
+    return PART_VARIATION if len({mark.label for mark in trace.marks}) > 1 else VARIATION
+
+
+def _interval(found: Boundaries, energy: float, sd: float, variation: float) -> Interval:
+    """95 % interval of some parts' ``energy``, within nothing and what the whole window may be."""
+    low, high = window_interval(energy, sd, variation)
+    whole = float(found.energy[-1] - found.energy[0])
+    most = window_interval(whole, float(np.hypot(found.sd[0], found.sd[-1])))[1]
+    return low, max(energy, min(high, most))

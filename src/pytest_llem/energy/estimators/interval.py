@@ -40,6 +40,8 @@ def student_t975(freedom: int) -> float:
 
 
 def window_interval(energy: float, sd: float, variation: float = VARIATION) -> tuple[float, float]:
-    """95 % interval (J) of one window: the estimate's own ``sd`` (J), the meter's scale, and how windows differ."""
+    """95 % interval (J) of one window: the estimate's own ``sd`` (J), the meter's scale, and how windows differ.
+
+    No energy is negative."""
     half = Z95 * math.sqrt(sd**2 + (SCALE * energy) ** 2 + (variation * energy) ** 2)
-    return energy - half, energy + half
+    return max(0.0, energy - half), max(0.0, energy + half)

@@ -19,6 +19,7 @@ from pytest_llem.energy.estimators.lag import Lag
 from pytest_llem.energy.estimators.simple import Boundaries
 
 REACH = 8  # steps on each side of a boundary; power farther away says nothing about it
+NEAR = 1.5  # periods within which there must be a step on each side of it
 BINS = 10  # bins of constant power in one step
 WALK = 0.2  # relative change of power (standard deviation) in one second's square root: 6 % in one step of 0.1 s
 IDLE_WALK = 0.02
@@ -40,14 +41,31 @@ class _Bins:
         return np.diff(self.edges)
 
 
-def inner_boundaries(knots: Knots, times: Floats, bracket: Bracket, lag: Lag) -> Boundaries:
-    """Energy at each of ``times`` (s; first and last are the window's ends), 0 at the first; J."""
+def inner_boundaries(
+    knots: Knots, times: Floats, bracket: Bracket, lag: Lag, by_power: Boundaries | None = None
+) -> Boundaries:
+    """Energy at each of ``times`` (s; first and last are the window's ends), 0 at the first; J.
+
+    A boundary near which the counter shows no steps, or too few for all the boundaries there, is that of ``by_power``.
+    """
     total = bracket.energy
-    energy, sd = np.zeros(len(times)), np.full(len(times), bracket.sd / np.sqrt(2))
+    energy, sd, shared = np.zeros(len(times)), np.full(len(times), bracket.sd / np.sqrt(2)), np.zeros(len(times))
     energy[-1] = total
     for i in range(1, len(times) - 1):
-        energy[i], sd[i] = _boundary(knots, times, i, bracket, lag)
-    return Boundaries(energy, sd)
+        if by_power is None or by_power.shared is None or _seen(knots, times, i):
+            energy[i], sd[i] = _boundary(knots, times, i, bracket, lag)
+        else:
+            energy[i], sd[i], shared[i] = by_power.energy[i], by_power.sd[i], by_power.shared[i]
+    energy = np.maximum.accumulate(np.clip(energy, 0.0, max(total, 0.0)))
+    return Boundaries(energy, sd, shared)
+
+
+def _seen(knots: Knots, times: Floats, i: int) -> bool:
+    """Whether there are steps on both sides of ``times[i]``, one of them inside the window, to tell it from others."""
+    near = knots.time[np.abs(knots.time - times[i]) < NEAR * knots.period]
+    inside = np.any((near > times[0]) & (near < times[-1]))
+    crowd = np.count_nonzero(np.abs(times - times[i]) < REACH * knots.period)
+    return bool(inside and np.any(near <= times[i]) and np.any(near > times[i]) and crowd <= REACH)
 
 
 def _boundary(knots: Knots, times: Floats, i: int, bracket: Bracket, lag: Lag) -> tuple[float, float]:

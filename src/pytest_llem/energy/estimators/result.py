@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_llem.energy.validity import FATAL
 
@@ -28,7 +28,8 @@ class TraceEnergy:
     ``method`` is the one really used. ``idle_power_w`` is the power beside the window, None if nothing idle was
     recorded. ``settled`` says whether power was the same early and late in the window, None if that cannot be told.
     ``cross_check`` is the second source and (second - first) / first over the whole recording. ``reasons`` are codes of
-    :data:`pytest_llem.energy.validity.REASONS`; ``notes`` are sentences for people.
+    :data:`pytest_llem.energy.validity.REASONS`; ``notes`` are sentences for people. ``labels`` is the energy of all
+    parts with one label, whose interval knows that what a boundary gives to one part it takes from its neighbour.
     """
 
     name: str
@@ -42,6 +43,7 @@ class TraceEnergy:
     cross_check: tuple[str, float] | None = None
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: dict[str, tuple[float, Interval]] = field(default_factory=dict)
 
     @property
     def valid(self) -> bool:

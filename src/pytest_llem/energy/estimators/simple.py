@@ -20,10 +20,25 @@ UNIFORM = np.sqrt(1 / 3)  # standard deviation of an error spread evenly over -1
 
 @dataclass(frozen=True)
 class Boundaries:
-    """Energy (J) at each boundary of the parts, from any zero, and its standard deviation (J)."""
+    """Energy (J) at each boundary of the parts, from any zero, and its standard deviation (J).
+
+    ``sd`` is of errors that boundaries do not share, ``shared`` of the one that moves all of them together, each by so
+    much (J, with its sign).
+    """
 
     energy: Floats
     sd: Floats
+    shared: Floats | None = None
+
+    def part_sd(self) -> Floats:
+        """Standard deviation (J) of the energy between each two neighbouring boundaries."""
+        common = np.zeros(len(self.sd)) if self.shared is None else self.shared
+        return np.sqrt(self.sd[1:] ** 2 + self.sd[:-1] ** 2 + np.diff(common) ** 2)
+
+    def sum_sd(self, ends: Floats) -> float:
+        """Standard deviation (J) of the sum of ``ends[i]`` times the energy at each boundary i."""
+        common = 0.0 if self.shared is None else float(ends @ self.shared)
+        return float(np.sqrt(np.sum((ends * self.sd) ** 2) + common**2))
 
 
 def counter_delta(samples: Samples, times: Floats) -> Boundaries:

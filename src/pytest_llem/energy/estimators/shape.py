@@ -1,0 +1,144 @@
+"""The energy of the parts of a window inside which no counter was read: from the shape of sampled power.
+
+The samples say how the energy is spread over the window, the bracketed counter how much it is. A sample stands for the
+time from midway to the one before it to midway to the one after it, all of them late by a delay, which the sharp end of
+the work shows. A sample that a boundary cuts is shared in proportion to the power on either side of the boundary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytest_llem.energy.estimators.grid import Floats, Ints
+from pytest_llem.energy.estimators.simple import Boundaries
+from pytest_llem.energy.trace import Samples, Trace
+
+DELAY_S = 0.01  # s; prior of the delay: half a sample of 20 ms, and the lag of the sensor
+LONGEST_DELAY = 2.0  # sample spacings
+TAIL = 5  # samples on either side of the end of the work that show the delay
+UNIFORM = float(np.sqrt(1 / 12))  # standard deviation of a uniform error of full width 1
+SENSOR = 0.01  # relative, of a part's power against another's: what is left of lag and rounding inside a sample
+POLLED_S = 0.05  # s; the driver's own samples are closer to one another, polled ones are not
+FEWEST = 4
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Samples of power (W): ``watts[i]`` holds from ``edges[i]`` to ``edges[i + 1]`` (s); ``spacing`` is typical."""
+
+    edges: Floats
+    watts: Floats
+    spacing: float
+
+
+def power_boundaries(trace: Trace, times: Floats, total: float, total_sd: float) -> Boundaries | None:
+    """Energy (J) at each of ``times`` (s), 0 at the first and ``total`` at the last, which are the window's ends.
+
+    None where the samples do not cover the window.
+    """
+    shape = _shape(trace.power)
+    if shape is None or shape.edges[0] > times[0] or trace.power[-1, 0] < times[-1] - shape.spacing:
+        return None
+    delay, delay_sd = _delay(shape, times)
+    share, cut = _shares(shape, times, delay)
+    early, late = (_shares(shape, times, delay + way * delay_sd)[0] for way in (-1, 1))
+    shared = total * (late - early) / 2
+    length = times[-1] - times[0]
+    # Between its two held ends an error of the shape grows and shrinks like a bridge.
+    bridge = np.sqrt(np.clip(share * (1 - share), 0.0, None))
+    unseen = shape.spacing * _roughness(shape, times + delay) * np.sqrt(length / shape.spacing) * bridge
+    cut = np.maximum(cut, _unseen_jump(shape, times, float(trace.extra.get("power_limit_w", "0"))))
+    own = np.sqrt((cut * shape.spacing * UNIFORM) ** 2 + unseen**2 + (SENSOR * total * bridge**2) ** 2)
+    ends = np.full(len(times), total_sd / np.sqrt(2))
+    return Boundaries(total * share, np.hypot(own, ends), shared)
+
+
+def _shape(power: Samples) -> _Shape | None:
+    """The samples as steps; of a value polled more often than it is renewed only its first appearance."""
+    column = 1 if not np.any(np.isnan(power[:, 1])) else 2
+    if len(power) < FEWEST or np.any(np.isnan(power[:, column])):
+        return None
+    time, watts = power[:, 0], power[:, column]
+    gap = float(np.median(np.diff(time)))
+    fresh = np.concatenate(([0], np.flatnonzero(np.diff(watts) != 0) + 1))
+    if len(fresh) >= FEWEST and float(np.median(np.diff(time[fresh]))) > 2 * gap:
+        time, watts = time[fresh], watts[fresh]
+    spacing = float(np.median(np.diff(time)))
+    middle = (time[1:] + time[:-1]) / 2
+    return _Shape(np.concatenate(([time[0] - spacing / 2], middle, [time[-1] + spacing / 2])), watts, spacing)
+
+
+def _delay(shape: _Shape, times: Floats) -> tuple[float, float]:
+    """How late the samples are (s) and its standard deviation, from the fall of power at the end of the work."""
+    prior_sd = shape.spacing
+    end, reach = times[-1], TAIL * shape.spacing
+    middle = (shape.edges[1:] + shape.edges[:-1]) / 2
+    before = (middle > end - reach) & (middle < end - 1.5 * shape.spacing)
+    after = (middle > end + LONGEST_DELAY * shape.spacing) & (middle < end + reach + shape.spacing)
+    if times[-2] > end - reach or np.count_nonzero(before) < 2 or np.count_nonzero(after) < 2:
+        return DELAY_S, prior_sd
+    busy, idle = float(np.median(shape.watts[before])), float(np.median(shape.watts[after]))
+    noise = float(np.ptp(shape.watts[before]) + np.ptp(shape.watts[after])) / 2
+    if busy - idle < max(4 * noise, 0.2 * idle):
+        return DELAY_S, prior_sd
+    start = end - 1.5 * shape.spacing
+    total = _total(shape)
+    stop = end + LONGEST_DELAY * shape.spacing
+    passed = float(np.diff(np.interp([start, stop], shape.edges, total))[0])
+    delay = (passed - idle * (stop - start)) / (busy - idle) - (end - start)
+    # When within its period a polled field was renewed is not known; the driver's own samples carry their times.
+    sd = shape.spacing * (UNIFORM * (0.5 if shape.spacing < POLLED_S else 1.5) + noise / (busy - idle))
+    limit = LONGEST_DELAY * shape.spacing
+    return float(np.clip(delay, -limit / 2, limit)), float(min(sd, prior_sd))
+
+
+def _total(shape: _Shape) -> Floats:
+    """The integral of power up to each edge (J)."""
+    return np.concatenate(([0.0], np.cumsum(np.diff(shape.edges) * shape.watts)))
+
+
+def _shares(shape: _Shape, times: Floats, delay: float) -> tuple[Floats, Floats]:
+    """The share of the window's energy up to each time, from 0 to 1, and the jump of power there (W)."""
+    last = len(shape.watts) - 1
+    at = times + delay
+    cut = np.clip(np.searchsorted(shape.edges, at, side="right") - 1, 0, last)
+    left, right = _whole(shape, at, cut, -1), _whole(shape, at, cut, 1)
+    width = shape.edges[cut + 1] - shape.edges[cut]
+    inside = np.clip((at - shape.edges[cut]) / width, 0.0, 1.0)
+    parted = left * inside + right * (1 - inside)
+    first = np.where(parted > 0, left * inside / np.where(parted > 0, parted, 1.0), inside)
+    up_to = _total(shape)[cut] + first * shape.watts[cut] * width
+    up_to = np.maximum.accumulate(up_to)
+    whole = up_to[-1] - up_to[0]
+    share = (up_to - up_to[0]) / whole if whole > 0 else (times - times[0]) / (times[-1] - times[0])
+    return share, np.abs(right - left)
+
+
+def _whole(shape: _Shape, at: Floats, cut: Ints, way: int) -> Floats:
+    """The power next to a cut sample on one side, or that of the cut sample itself where the next is cut as well."""
+    beside = np.clip(cut + way, 0, len(shape.watts) - 1)
+    shared = np.isin(beside, cut)
+    return np.where(shared, shape.watts[cut], shape.watts[beside])
+
+
+def _unseen_jump(shape: _Shape, times: Floats, limit: float) -> Floats:
+    """How far power may jump (W) at boundaries of parts that are too short for a sample of their own; else 0.
+
+    A part that no sample shows may draw anything up to ``limit`` (W, 0 where it is not known).
+    """
+    short = np.concatenate(([False], np.diff(times) < 2 * shape.spacing, [False]))
+    inside = shape.watts[(shape.edges[:-1] > times[0]) & (shape.edges[1:] < times[-1])]
+    lowest = float(np.min(inside, initial=np.inf))
+    jump = max(limit, float(np.max(shape.watts))) - min(lowest, float(np.median(shape.watts)))
+    return np.where(short[1:] | short[:-1], jump, 0.0)
+
+
+def _roughness(shape: _Shape, times: Floats) -> float:
+    """How much power differs from sample to sample inside the parts (W, root mean square)."""
+    blur = shape.spacing / 2
+    first, last = np.searchsorted(times, shape.edges[:-2] - blur), np.searchsorted(times, shape.edges[2:] + blur)
+    alike = (first == last) & (first > 0) & (last < len(times))
+    steps = np.diff(shape.watts)[alike]
+    return float(np.sqrt(np.mean(steps**2))) if len(steps) else float(np.std(shape.watts))
