@@ -77,8 +77,12 @@ class StudyFile(pytest.File):
         self.config.hook.pytest_llem_modify_cells(config=self.config, study=self.study, cells=cells)
         for note in (*self.study.notices(), *([f"{self.study.name}: {why_raised}"] if why_raised else [])):
             warnings.warn_explicit(LlemWarning(note), None, str(self.path), 1)
+        shared: dict[str, Any] = {}
         for cell in cells:
-            yield StudyItem.from_parent(self, name=f"{cell.study}[{cell.id}]", callobj=run_cell, cell=cell)
+            name = f"{cell.study}[{cell.id}]"
+            item = StudyItem.from_parent(self, name=name, callobj=run_cell, cell=cell, **shared)
+            shared = {"fixtureinfo": item._fixtureinfo}  # as pytest does for the cases of a parametrised test
+            yield item
 
 
 class StudyItem(pytest.Function):

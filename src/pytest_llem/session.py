@@ -18,7 +18,6 @@ import pytest
 
 from pytest_llem.errors import LlemError
 from pytest_llem.options import options_of
-from pytest_llem.report.table import Row, layout, row
 from pytest_llem.results.clock import new_stamp
 from pytest_llem.termination import Termination
 
@@ -186,8 +185,10 @@ def _status(report: pytest.TestReport, figures: dict[str, Any]) -> Status:
 
 
 def _print_run(terminal: pytest.TerminalReporter, watched: _Watched) -> None:
+    from pytest_llem.report.table import layout, row
+
     run = watched.run
-    rows: list[Row] = []
+    rows = []
     for entry in run.manifest.cells:
         figures = watched.figures.get(entry.nodeid)
         if figures is not None:
