@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Protocol, cast
@@ -36,6 +36,7 @@ WORDS = {
     "window": "measuring",
     "finishing": "finishing",
 }
+planned_key: pytest.StashKey[Sequence[Cell]] = pytest.StashKey()  # every cell that this session is to run
 
 
 class _Display(Protocol):
@@ -60,6 +61,7 @@ class WatchedBench:
             ),
             amend=lambda found: config.hook.pytest_llem_environment(config=config, environment=found),
             warn=lambda text: warnings.warn(LlemWarning(text), stacklevel=1),
+            planned=config.stash.get(planned_key, ()),
         )
         self._lock_dir = options.lock_dir or default_lock_dir()
         self._busy = options.busy

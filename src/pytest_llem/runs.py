@@ -9,6 +9,7 @@ import pytest
 
 import pytest_llem
 from pytest_llem.errors import ResultError
+from pytest_llem.live import planned_key
 from pytest_llem.nodes import StudyFile, StudyItem
 from pytest_llem.options import options_of
 from pytest_llem.results.resume import folder_of, stored
@@ -24,6 +25,7 @@ def prepare(items: Iterable[pytest.Item], config: pytest.Config, stamp: str) -> 
     for item in items:
         if isinstance(item, StudyItem) and isinstance(item.parent, StudyFile):
             by_file.setdefault(item.parent, []).append(item)
+    config.stash[planned_key] = tuple(item.cell for own in by_file.values() for item in own)
     options = options_of(config)
     names: dict[str, int] = {}
     try:

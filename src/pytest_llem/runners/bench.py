@@ -16,10 +16,11 @@ from pytest_llem.errors import GpuBusyError, MeterError, PreflightError, RunnerE
 from pytest_llem.results.clock import now
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import LOG, TRACE, RunFolder, write_atomic
-from pytest_llem.runners.base import Launch, Runner
+from pytest_llem.runners.base import Launch
 from pytest_llem.runners.conductor import Limits
 from pytest_llem.runners.devices import DevicePlan, check, needed, newcomers, plan_devices, settle, users
-from pytest_llem.runners.local import LocalRunner, family
+from pytest_llem.runners.fleet import Fleet
+from pytest_llem.runners.local import family
 from pytest_llem.runners.locks import default_lock_dir, hold
 from pytest_llem.runners.needs import Needs, needs_of
 from pytest_llem.runners.outcome import Circumstances, build
@@ -28,7 +29,6 @@ from pytest_llem.runners.sharing import engine_of
 from pytest_llem.runners.station import Station, sweep_dead_stations
 from pytest_llem.runners.surroundings import Surroundings
 from pytest_llem.study.cell import Cell
-from pytest_llem.study.runner import RunnerChoice
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,13 @@ class Bench:
         amend: Callable[[dict[str, str]], None] = lambda found: None,
         warn: Callable[[str], None] = lambda text: None,
         cancelled: Callable[[], bool] = lambda: False,
+        planned: Sequence[Cell] = (),
     ) -> None:
         self._settings = settings
         self._plan: DevicePlan | None = None
-        self._runners: dict[tuple[str, str | None, str], Runner] = {}
         self._held: _Held | None = None
         self._tell: Callable[[str], None] = lambda text: None  # what a runner has to say beside the conversation
+        self._fleet = Fleet(settings.images, planned, lambda text: self._tell(text))
         self._surroundings = Surroundings(amend, warn)
         self._cancelled = cancelled
         self._busy_before = False
@@ -190,10 +191,9 @@ class Bench:
                 read_only=needs.read_only,
                 network=needs.network,
             )
-            runner = self._runner(cell)
-            if not (self._settings.skip_preflight or cell.skip_preflight):
-                runner.preflight([launch])
-            station = Station(self.plan, self.plan.devices_for(locks), runner, launch)
+            if not self._settings.skip_preflight:
+                self._fleet.preflight(cell, launch)
+            station = Station(self.plan, self.plan.devices_for(locks), self._fleet.runner(cell), launch)
             stack.callback(station.close)
         except BaseException:
             stack.close()
@@ -207,14 +207,6 @@ class Bench:
         waiting = f"for {count} of {len(names)} devices"
         return hold(names, count, self._settings.lock_dir, lambda _: say(Progress(cell.id, "waiting", waiting)))
 
-    def _runner(self, cell: Cell) -> Runner:
-        key = (cell.runner.kind, cell.runner.image, cell.config.backend)
-        if key not in self._runners:
-            self._runners[key] = make_runner(
-                cell.runner, cell.config.backend, self._settings, lambda text: self._tell(text)
-            )
-        return self._runners[key]
-
     def release(self) -> None:
         """End what is held: the worker, the recorders, the locks."""
         held, self._held = self._held, None
@@ -224,14 +216,3 @@ class Bench:
     def close(self) -> None:
         """End everything."""
         self.release()
-
-
-def make_runner(choice: RunnerChoice, backend: str, settings: Settings, notify: Callable[[str], None]) -> Runner:
-    """The runner of a kind; Docker's SDK is imported only where it is asked for."""
-    if choice.kind == "local":
-        return LocalRunner()
-    from pytest_llem.runners.docker.runner import DockerRunner
-    from pytest_llem.runners.docker.settings import settings_from
-
-    images = {**settings.images, **({backend: choice.image} if choice.image else {})}
-    return DockerRunner(settings_from(images), notify=notify)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from pytest_llem.errors import RunnerError
-from pytest_llem.runners.bench import Settings, make_runner
 from pytest_llem.runners.docker.runner import DockerRunner
 from pytest_llem.runners.docker.settings import DockerSettings, settings_from
+from pytest_llem.runners.fleet import make_runner
 from pytest_llem.study.runner import RunnerChoice
 
 from .helpers import SOURCE
@@ -46,8 +46,8 @@ def test_a_size_that_is_none(size: str) -> None:
 
 
 def test_the_runners_own_image_wins_over_the_option() -> None:
-    settings = Settings(images={"vllm": "option:1", "pytorch": "option:2"})
-    runner = make_runner(RunnerChoice("docker", "mine:1"), "vllm", settings, print)
+    images = {"vllm": "option:1", "pytorch": "option:2"}
+    runner = make_runner(RunnerChoice("docker", "mine:1"), "vllm", images, print)
     assert isinstance(runner, DockerRunner)
     assert (runner.image("vllm").name, runner.image("pytorch").name) == ("mine:1", "option:2")
 
@@ -77,6 +77,19 @@ def test_the_preflight_can_be_left_out(make_image: Callable[..., str], tmp_path:
         printed = run(tmp_path, text, image, *arguments)
         assert started in printed
         assert stopped not in printed
+
+
+@pytest.mark.docker
+def test_every_image_of_a_study_is_looked_at_before_the_first_container(
+    make_image: Callable[..., str], tmp_path: Path
+) -> None:
+    two = STUDY + "backend: [pytorch, vllm]"
+    old = make_image("crash", protocol="98", schema="1", cuda="none")
+    good = make_image("crash", protocol="1", schema="1", cuda="none")
+    printed = run(tmp_path, two, "-x", f"--llem-image=pytorch={good}", f"--llem-image=vllm={old}")
+    assert "FAILED study.yaml::study[pytorch]" in printed
+    assert f"image {old} has worker protocol 98" in printed
+    assert "the last words of a worker" not in printed
 
 
 @pytest.mark.docker
