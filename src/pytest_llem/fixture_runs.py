@@ -17,13 +17,13 @@ from pytest_llem.results.store import RunFolder, read_result
 _STATUS: dict[str, Status] = {"over_budget": "over_budget"}
 
 
-def open_run(path: Path, test_file: Path) -> Run:
+def open_run(path: Path, study: str, test_file: Path) -> Run:
     """The run in a folder that a test has made; its manifest is made where there is none."""
     folder = RunFolder(path)
     manifest = Manifest(
         tool_version=pytest_llem.__version__,
         run_id=folder.run_id,
-        study=test_file.stem,
+        study=study,
         study_file=str(test_file),
         study_hash="",  # nothing says beforehand what a test will run, so it cannot be gone on with
         started_at=now(),

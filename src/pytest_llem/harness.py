@@ -58,7 +58,7 @@ class Llem:
         name = test.replace("::", ".")
         cell = replace(study.cells[0], id=name if self._runs == 1 else f"{name}-{self._runs}")
         folder = RunFolder.create(options.results, study.name, stamp_of(config))
-        told = {"run": str(folder.path), "cell_id": cell.id, "config_hash": cell.config_hash}
+        told = {"run": str(folder.path), "study": study.name, "cell_id": cell.id, "config_hash": cell.config_hash}
         told |= {"earlier": os.pathsep.join(self._earlier)} if self._earlier else {}
         config.hook.pytest_llem_experiment_start(config=config, cell=cell)
         try:

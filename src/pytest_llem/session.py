@@ -145,7 +145,7 @@ class Controller:
         path = Path(str(figures["run"]))
         watched = next((one for one in self._runs if one.run.folder.path == path), None)
         if watched is None:
-            watched = _Watched(open_run(path, self.config.rootpath / nodeid.partition("::")[0]))
+            watched = _Watched(open_run(path, str(figures["study"]), self.config.rootpath / nodeid.partition("::")[0]))
             self._runs.append(watched)
         watched.figures.update(enter(watched.run, nodeid, figures))
         return watched

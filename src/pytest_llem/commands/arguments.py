@@ -37,8 +37,8 @@ def compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 def report_arguments(parser: argparse.ArgumentParser) -> None:
     """``llem report``."""
-    parser.add_argument("run", type=Path, help="the folder of a run")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write one HTML file")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="run", help="the folder of a run")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write one HTML file, of one run")
     parser.add_argument("--md", type=Path, metavar="FILE", help="write tables as Markdown")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="write a baseline")
     parser.add_argument(

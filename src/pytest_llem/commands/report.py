@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 
+from pytest_llem.errors import LlemError
 from pytest_llem.report.benchmark_json import DEFAULT_METRICS, benchmark_json
 from pytest_llem.report.gate_text import cycle_lines
 from pytest_llem.report.markdown import cycles_markdown, results_markdown
@@ -18,11 +19,13 @@ from pytest_llem.results.store import write_text
 
 def run(arguments: argparse.Namespace) -> int:
     """Print and write; raises LlemError."""
-    runs = Runs.read([arguments.run])
+    runs = Runs.read(arguments.runs)
     if arguments.html is not None:
+        if len(arguments.runs) > 1:
+            raise LlemError("--html is of one run", hint="call it for each")
         from pytest_llem.report.html import render
 
-        render(arguments.run, arguments.html)
+        render(arguments.runs[0], arguments.html)
     if arguments.md is not None:
         write_text(arguments.md, cycles_markdown(runs.over_cycles) + results_markdown(runs.results))
     if arguments.baseline is not None:
