@@ -121,6 +121,28 @@ def test_the_counter_steps_and_agrees_with_power_under_load(device: Device, gpu:
     assert peak > 4 * GIB
 
 
+def test_inside_a_window_power_is_the_driver_s_own(device: Device, gpu: Gpu, tmp_path: Path) -> None:
+    with Recorder("nvml", [device], tmp_path) as recorder, another_process(gpu, 4 * GIB, "load"):
+        recorder.pace("dense")
+        time.sleep(1.0)
+        recorder.pace("quiet")
+        start = time.monotonic()
+        time.sleep(4.0)
+        end = time.monotonic()
+        recorder.pace("dense")
+        time.sleep(0.5)
+        recording = recorder.stop()
+    read, own = recording.energy[device.uuid][:, 0], recording.history[device.uuid]
+    polled = recording.power[device.uuid]
+    assert not np.any((read > start + 0.05) & (read < end))
+    inside = own[(own[:, 0] > start) & (own[:, 0] < end)]
+    print(f"{len(inside)} samples, each {np.median(np.diff(inside[:, 0])):.4f} s, {end - inside[-1, 0]:.3f} s old")
+    assert np.max(np.diff(inside[:, 0])) < 0.1
+    assert end - inside[-1, 0] < 0.1
+    instant_w = float(np.mean(polled[(polled[:, 0] > start) & (polled[:, 0] < end), 1]))
+    assert float(np.mean(inside[:, 1])) == pytest.approx(instant_w, rel=0.05)
+
+
 def test_recording_between_edges_is_cheap(device: Device, tmp_path: Path) -> None:
     report = examine("nvml", [device], tmp_path, seconds=4.0)
     print(report)

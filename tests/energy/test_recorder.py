@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from pytest_llem.energy.choose import make_meter
+from pytest_llem.energy.estimators import estimate
 from pytest_llem.energy.meter import Device
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.energy.recording import read_recording
@@ -193,6 +194,9 @@ def test_inside_a_window_the_counter_is_left_alone_and_power_is_the_driver_s(
     assert np.isnan(trace.power[:, 2]).all()
     assert trace.power[0, 0] < start - 0.2
     assert trace.power[-1, 0] > end + 0.2
+    result = estimate(trace)
+    assert result.valid, result.reasons
+    assert result.energy_j == pytest.approx(400.0 * (end - quiet_from), rel=0.02)
 
 
 def test_a_counter_that_disturbs_nothing_is_read_all_the_time(tmp_path: Path) -> None:

@@ -76,6 +76,22 @@ def test_a_window_comes_with_its_margins_and_no_more(recording: Recording) -> No
         recording.trace("GPU-z", "x", 1.0, 2.0, [])
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_the_driver_s_samples_are_taken_only_where_they_are_instant(tmp_path: Path, averaged: bool) -> None:
+    polled = [PowerRead(t, 500.0 if 1.0 < t < 2.0 else 100.0) for t in np.arange(0.05, 3.0, 0.07).tolist()]
+    times = np.arange(0.0, 3.0, 0.02)
+    watts = np.where((times > 1.0) & (times < 2.0), 500.0, 100.0)
+    if averaged:
+        watts = np.convolve(np.concatenate((np.full(49, 100.0), watts)), np.full(50, 0.02), mode="valid")
+    own = [PowerRead(t, w) for t, w in zip(times.tolist(), watts.tolist(), strict=True)]
+    extra = record_format.encode_pace(0.9, "quiet"), record_format.encode_pace(2.1, "dense")
+    path = write(tmp_path / "s.jsonl", [], polled, record_format.encode_history(0, own), *extra)
+    trace = read_recording(path).trace("GPU-a", "x", 1.0, 2.0, [], 0.5)
+    assert np.median(np.diff(trace.power[:, 0])) == pytest.approx(0.07 if averaged else 0.02)
+    assert trace.power[0, 0] == pytest.approx(0.4, abs=0.08)  # the margin lies beyond the quiet time
+    assert float(trace.extra["counter_gap_s"]) > 1.2
+
+
 def test_idle_power_from_steps_holds_the_truth(recording: Recording) -> None:
     power = recording.mean_power("GPU-a", 0.5, 1.5)
     assert power is not None

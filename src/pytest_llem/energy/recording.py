@@ -19,6 +19,8 @@ from pytest_llem.errors import MeterError
 EMPTY: Samples = np.empty((0, 3))
 STALE_S = 0.1  # a polled power is at most so old
 HOLE_S = 0.25  # a longer pause in the driver's samples is a loss
+ALIKE = 0.1  # two reads of one power differ by no larger share
+STRAY = 0.1  # so many reads may, where power jumps
 LATE_S = 0.2  # the last counter read before a quiet time and the first after it may be as far away, on a busy host
 
 
@@ -93,6 +95,8 @@ class Recording:
         Where the driver's end, the polled ones go on, from when they cannot be older than those."""
         polled, own = _cut(self.power[device_uuid], *span), _cut(self.history.get(device_uuid, EMPTY), *span)
         if not len(own) or own[0, 0] > t0 or own[-1, 0] < t1 - STALE_S or np.any(np.diff(own[:, 0]) > HOLE_S):
+            return polled
+        if not _agree(own, polled):
             return polled
         time = polled[:, 0]
         beyond = polled[(time < own[0, 0] - STALE_S) | (time > own[-1, 0] + STALE_S)].copy()
@@ -258,6 +262,20 @@ def _recording(header: Header, rows: _Rows) -> Recording:
 
 def _cut(samples: Samples, start: float, end: float) -> Samples:
     return samples[(samples[:, 0] >= start) & (samples[:, 0] <= end)]
+
+
+def _agree(own: Samples, polled: Samples) -> bool:
+    """Whether polled instant power is found among the driver's samples of that moment; some drivers' are averages."""
+    seen = polled[np.isfinite(polled[:, 1]) & (polled[:, 0] > own[0, 0] + STALE_S) & (polled[:, 0] < own[-1, 0])]
+    first = np.searchsorted(own[:, 0], seen[:, 0] - 1.5 * STALE_S)
+    last = np.searchsorted(own[:, 0], seen[:, 0] + STALE_S / 2)
+    near = [own[a:b, 1] for a, b in zip(first, last, strict=True)]
+    apart = [
+        np.min(n) - watts > ALIKE * watts or watts - np.max(n) > ALIKE * watts
+        for n, watts in zip(near, seen[:, 1], strict=True)
+        if len(n)
+    ]
+    return not apart or float(np.mean(apart)) <= STRAY
 
 
 def _quiet(paces: Sequence[tuple[float, str]]) -> tuple[tuple[float, float], ...]:

@@ -8,8 +8,9 @@ named there, relative to that folder, and says ``hello``. From then on:
     phase     phase="loading", text
     loaded    facts                               go
     phase     phase="warmup"; progress phase, done, total, text
-    ready     window (from 1)                     records densely, waits for idle time before;  go
-    window    window, start, end
+    ready     window (from 1)                     records densely, waits for idle time before;
+                                                  leaves the counter alone;  go
+    window    window, start, end                  records densely
       … ready, go, window for each repeat …
     result    file (name in the exchange folder)  idle time after the last window;
                                                   experiment job (name of another job file), or close

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pytest_llem.energy.meter import Historian
 from pytest_llem.energy.meters.nvml import NvmlMeter
 from pytest_llem.errors import MeterError
 from tests.energy.fake_nvml import FakeGpu, FakeNvml
@@ -36,6 +37,23 @@ def test_the_counter_steps_every_tenth_of_a_second_in_joules(fake_nvml: Install)
     assert first.before <= first.after < second.before
     assert second.energy_j - first.energy_j in (pytest.approx(80), pytest.approx(120))
     assert fake.opened > 0
+
+
+def test_the_driver_s_own_samples_come_once_and_on_our_clock(fake_nvml: Install) -> None:
+    fake_nvml(FakeGpu(power_w=512.5))
+    meter = NvmlMeter()
+    (device,) = meter.devices()
+    sampler = meter.open([device], None)
+    assert isinstance(sampler, Historian)
+    first = sampler.history(device, 0.0)
+    assert len(first) == 119
+    assert 0 <= time.monotonic() - first[-1].time < 0.1
+    time.sleep(0.1)
+    second = sampler.history(device, first[-1].time)
+    assert 3 <= len(second) <= 10
+    assert second[0].time - first[-1].time == pytest.approx(0.02, abs=0.002)
+    assert {read.instant_w for read in (*first, *second)} == {512.5}
+    assert sampler.history(device, time.monotonic() + 1) == []
 
 
 def test_power_has_both_of_nvml_s_fields(fake_nvml: Install) -> None:

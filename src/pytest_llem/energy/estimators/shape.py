@@ -21,6 +21,7 @@ TAIL = 5  # samples on either side of the end of the work that show the delay
 UNIFORM = float(np.sqrt(1 / 12))  # standard deviation of a uniform error of full width 1
 SENSOR = 0.01  # relative, of a part's power against another's: what is left of lag and rounding inside a sample
 POLLED_S = 0.05  # s; the driver's own samples are closer to one another, polled ones are not
+FAINT = 0.2  # a load that adds less to idle power than this share of it shows no delay
 FEWEST = 4
 
 
@@ -81,7 +82,7 @@ def _delay(shape: _Shape, times: Floats) -> tuple[float, float]:
         return DELAY_S, prior_sd
     busy, idle = float(np.median(shape.watts[before])), float(np.median(shape.watts[after]))
     noise = float(np.ptp(shape.watts[before]) + np.ptp(shape.watts[after])) / 2
-    if busy - idle < max(4 * noise, 0.2 * idle):
+    if busy - idle < max(4 * noise, FAINT * idle):
         return DELAY_S, prior_sd
     start = end - 1.5 * shape.spacing
     total = _total(shape)
