@@ -69,6 +69,36 @@ def test_first_failure_stops_and_is_what_runs_again(studies: Studies) -> None:
     assert len(studies.runs()) == 2
 
 
+def test_a_test_that_is_tried_again_has_one_entry(studies: Studies) -> None:
+    studies.write(MIXED)
+    studies.pytester.makeconftest(  # what pytest-rerunfailures does
+        """
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            hook = item.ihook
+            hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            for last in (False, True):
+                reports = runtestprotocol(item, nextitem=nextitem, log=False)
+                if broken := not last and any(report.failed for report in reports):
+                    item._initrequest()
+                for report in reports:
+                    report.outcome = "rerun" if broken and report.failed else report.outcome
+                    hook.pytest_runtest_logreport(report=report)
+                if not broken:
+                    break
+            hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            return True
+        """
+    )
+    found = studies.run("--junitxml=out.xml", "--json-report", "-k", "n1 or n2")
+    assert found.ret == 1
+    assert studies.statuses() == {PASSES: "passed", FAILS: "over_budget"}
+    cases = ET.parse(studies.pytester.path / "out.xml").getroot().findall(".//testcase")
+    names = [[found.get("name") for found in case.iter("property")].count("llem.verdict") for case in cases]
+    assert names == [1, 0, 1], "JUnit itself has a case for each try; only the last one has figures"
+
+
 def test_expected_failures_leave_the_run_green(studies: Studies) -> None:
     studies.write(MIXED)
     studies.pytester.makeconftest(

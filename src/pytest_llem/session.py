@@ -67,6 +67,7 @@ class Controller:
         self._runs: list[_Watched] = []
         self._by_node: dict[str, _Watched] = {}
         self._looked = False
+        self._again: set[str] = set()  # node ids whose try has failed and will be repeated
         self._termination = Termination()
         self._trouble: str | None = None
 
@@ -80,7 +81,9 @@ class Controller:
         if watched is not None and not watched.has_result(nodeid):
             self._keep(lambda: watched.run.started(nodeid))
 
+    @pytest.hookimpl(tryfirst=True)  # before what makes entries of reports
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._only_last_try(report)
         figures = {k.removeprefix(_PREFIX): v for k, v in report.user_properties if k.startswith(_PREFIX)}
         watched = self._of(report.nodeid)
         if not (report.when == "call" or not report.passed):
@@ -127,6 +130,14 @@ class Controller:
         for watched in self._runs:
             if watched.figures:
                 _print_run(terminalreporter, watched)
+
+    def _only_last_try(self, report: pytest.TestReport) -> None:
+        """JUnit takes properties from each try of a test that is run again; only the last one's are to be there."""
+        if str(report.outcome) == "rerun":
+            self._again.add(report.nodeid)
+        elif report.when == "teardown" and report.nodeid in self._again:
+            self._again.remove(report.nodeid)
+            report.user_properties = [(k, v) for k, v in report.user_properties if not k.startswith(_PREFIX)]
 
     def _of(self, nodeid: str) -> _Watched | None:
         """The run that a study item belongs to; found through the manifests that the run's processes have written."""
