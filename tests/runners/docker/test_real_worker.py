@@ -28,7 +28,7 @@ measure: {warmup: 1, repeats: 2, min_window_s: 0.2}
 
 
 def run_study(
-    folder: Path, runner: str, text: str = STUDY, *arguments: str, **environment: str
+    folder: Path, runner: str, text: str = STUDY, *arguments: str, umask: int = -1, **environment: str
 ) -> tuple[str, dict[str, dict[str, Any]]]:
     """Run a study in a pytest of its own; returns what it printed and its results by cell."""
     folder.mkdir()
@@ -49,6 +49,7 @@ def run_study(
         text=True,
         timeout=240,
         check=False,
+        umask=umask,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     results = [json.loads(path.read_text()) for path in folder.glob("llem-results/*/*/result.json")]
@@ -85,6 +86,14 @@ def test_the_same_figures_are_filled(both: dict[str, Any]) -> None:
         assert filled(there) == filled(here)
         assert there["energy_source"] == here["energy_source"]
         assert there["energy_j"] > 0
+
+
+def test_a_shared_engine_under_a_strict_umask(both: dict[str, Any], tmp_path: Path) -> None:
+    image = f"--llem-image=pytorch={both['image']}"
+    _, shared = run_study(tmp_path / "shared", "docker", STUDY, image, "--llem-isolation=engine", umask=0o077)
+    hashes = {cell: result["output_hash"] for cell, result in both["docker"].items()}
+    assert {cell: result["output_hash"] for cell, result in shared.items()} == hashes
+    assert sum("whose loaded engine it shares" in " ".join(result["warnings"]) for result in shared.values()) == 1
 
 
 def test_the_result_says_where_it_ran(both: dict[str, Any]) -> None:
