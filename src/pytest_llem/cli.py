@@ -24,13 +24,49 @@ _EPILOG = """examples:
 
 exit status: 0 all well; 1 an experiment failed or broke a budget; 2 bad study or usage; 130 interrupted
 """
+_RUN_USAGE = """llem run STUDY… [pytest options]
+       llem run -m MODEL [-b BACKEND] [-n N] [--batch-size B] [pytest options]"""
+_RUN = """Runs study files through pytest; what is not listed here goes to pytest as it is.
+
+  llem run studies/ -k bs16 -x            the cells with bs16 in their name, until one fails
+  llem run studies/ --llem-resume         go on with the newest run of these studies that is not done
+  llem run studies/ -n auto               one experiment at a time on each GPU (needs pytest-xdist)
+  llem run -m tiny -b pytorch -n 16 --batch-size 4
+"""
+_PLAN = """Lists the experiments of a study without running any: what is swept, what is left out and why, and the
+time that it takes at least.
+
+  llem plan studies/batching.yaml
+  llem plan studies/batching.yaml --json | jq '.cells | length'
+"""
+_CONFIG = """Every setting as it would hold for a run in this folder. All arguments are pytest's own.
+
+  llem config
+  llem config --llem-busy=wait -o llem_timeout=30
+"""
+_DOCTOR = """Records the meter for some seconds and looks at GPUs, driver, Docker, disk and locks. Lines that begin with
+PROBLEM want something done.
+
+  llem doctor
+  llem doctor --json > machine.json
+"""
+_REPLAY = """Computes the energy of a recording again; needs neither the GPU nor the model.
+
+  llem replay llem-results/RUN/CELL/trace.json.gz
+  llem replay trace.json.gz --method counter_delta --json
+"""
+
+
+def _teach(description: str) -> dict[str, Any]:
+    """A description that is printed as it is written."""
+    return {"description": description, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
-    if rest and arguments.command != "run":
+    if rest and arguments.command not in ("run", "config"):
         parser.error(f"unknown argument: {rest[0]}")
     try:
         return int(arguments.act(arguments, rest))
@@ -56,19 +92,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pytest-llem {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="run studies, or one experiment", allow_abbrev=False)
-    run.add_argument("studies", nargs="*", metavar="STUDY", help="study files or folders; all else goes to pytest")
+    run = commands.add_parser(
+        "run", help="run studies, or one experiment", usage=_RUN_USAGE, allow_abbrev=False, **_teach(_RUN)
+    )
     run.add_argument("-m", "--model", help="run one experiment on this model, without a study file")
     run.add_argument("-b", "--backend", default="pytorch", help="pytorch (default) or vllm")
-    run.add_argument("-n", "--prompts", type=int, default=8, metavar="N", help="number of prompts (default 8)")
+    run.add_argument("-n", "--prompts", metavar="N", help="with -m: number of prompts (default 8)")
     run.add_argument("--batch-size", type=int, metavar="B", help="PyTorch backend: prompts in one batch")
     run.set_defaults(act=_run)
 
-    plan = commands.add_parser("plan", help="show what a study would run")
+    plan = commands.add_parser("plan", help="show what a study would run", **_teach(_PLAN))
     plan.add_argument("study", type=Path)
     plan.set_defaults(act=_plan)
 
-    replay = commands.add_parser("replay", help="evaluate a recorded trace again, on any machine")
+    replay = commands.add_parser("replay", help="evaluate a recorded trace again, on any machine", **_teach(_REPLAY))
     replay.add_argument("trace", type=Path)
     replay.add_argument(
         "--method",
@@ -86,14 +123,17 @@ def _parser() -> argparse.ArgumentParser:
     report_arguments(report)
     report.set_defaults(act=_report)
 
-    doctor = commands.add_parser("doctor", help="what this machine can measure, and how well")
+    doctor = commands.add_parser("doctor", help="what this machine can measure, and how well", **_teach(_DOCTOR))
     doctor.set_defaults(act=_doctor)
 
     schema = commands.add_parser("schema", help="print a JSON Schema")
     schema.add_argument("what", choices=("study", "result"))
     schema.set_defaults(act=_schema)
 
-    for command in (plan, compare, report, replay, doctor):
+    config = commands.add_parser("config", help="show every setting and where its value comes from", **_teach(_CONFIG))
+    config.set_defaults(act=_config)
+
+    for command in (plan, compare, report, replay, doctor, config):
         command.add_argument("--json", action="store_true", help="for programs")
     return parser
 
@@ -102,10 +142,11 @@ def _run(arguments: argparse.Namespace, rest: list[str]) -> int:
     from pytest_llem.commands.run import run_pytest, study_text
 
     if arguments.model is None:
-        if not arguments.studies:
+        if not rest:
             print("llem run: name a study file or folder, or a model with -m", file=sys.stderr)
             return 2
-        return run_pytest([*arguments.studies, *rest])
+        xdist = [] if arguments.prompts is None else ["-n", arguments.prompts]
+        return run_pytest([*rest, *xdist])
     with tempfile.TemporaryDirectory(prefix="llem-run-") as folder:
         path = Path(folder, "llem-run.yaml")
         path.write_text(study_text(arguments.model, arguments.backend, arguments.prompts, arguments.batch_size))
@@ -151,6 +192,14 @@ def _doctor(arguments: argparse.Namespace, rest: list[str]) -> int:
 
     found = examine()
     _print(arguments.json, found, doctor_text(found))
+    return 0
+
+
+def _config(arguments: argparse.Namespace, rest: list[str]) -> int:
+    from pytest_llem.commands.config import config_text, effective
+
+    found = effective(rest)
+    _print(arguments.json, found, config_text(found))
     return 0
 
 

@@ -1,7 +1,7 @@
 """Everything that can be set for a run, as one frozen object; nothing below ever sees ``pytest.Config``.
 
-Precedence for each value: command line, then ini, then default. (Environment and study file come between the two for
-the runner; :mod:`pytest_llem.study` knows that order.) Light to import: it is loaded in every pytest run.
+Precedence for each value: command line, ini, the user's own file, default. (Environment and study file come between the
+first two for the runner; :mod:`pytest_llem.study` knows that order.) Light to import: it is loaded in every pytest run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import pytest
+
+from pytest_llem.user_file import read_user_file, user_file
 
 Busy = Literal["warn", "fail", "wait"]
 Isolation = Literal["experiment", "engine"]
@@ -55,7 +57,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class _Option:
+class Option:
     """One option: its command line form and, where ``ini`` is given, the ini key that backs it."""
 
     flag: str
@@ -76,103 +78,103 @@ def _choice(*values: str) -> dict[str, Any]:
 _FLAG: dict[str, Any] = {"action": "store_true"}
 RESUME, NEWEST = "--llem-resume", "newest"
 OPTIONS = (
-    _Option(
+    Option(
         "--llem-runner",
         "Where experiments run: local, docker or docker:IMAGE; default: the study's",
         "llem_runner",
         argument={"metavar": "RUNNER"},
     ),
-    _Option(
+    Option(
         "--llem-image",
         "Image for a backend under the Docker runner, such as vllm=local/vllm:1 (repeatable)",
         "llem_images",
         "linelist",
         argument={"metavar": "BACKEND=IMAGE", "action": "append"},
     ),
-    _Option("--llem-skip-preflight", "Start containers without looking for problems before", argument=_FLAG),
-    _Option("--llem-results", "Folder for results; default llem-results", "llem_results", argument={"metavar": "DIR"}),
-    _Option(
+    Option("--llem-skip-preflight", "Start containers without looking for problems before", argument=_FLAG),
+    Option("--llem-results", "Folder for results; default llem-results", "llem_results", argument={"metavar": "DIR"}),
+    Option(
         RESUME,
         "Go on with an interrupted run: the newest of these studies, or RUN (a folder in the results)",
         argument={"metavar": "RUN", "nargs": "?", "const": NEWEST},
     ),
-    _Option("--llem-only", "Collect study items only", argument=_FLAG),
-    _Option("--llem-skip", "Collect no study items", argument=_FLAG),
-    _Option("--llem-gpus", "GPUs to use, within CUDA_VISIBLE_DEVICES", "llem_gpus", argument={"metavar": "0,1"}),
-    _Option(
+    Option("--llem-only", "Collect study items only", argument=_FLAG),
+    Option("--llem-skip", "Collect no study items", argument=_FLAG),
+    Option("--llem-gpus", "GPUs to use, within CUDA_VISIBLE_DEVICES", "llem_gpus", argument={"metavar": "0,1"}),
+    Option(
         "--llem-busy",
         "What to do when a GPU is not clean: warn (default), fail or wait",
         "llem_busy",
         argument=_choice("warn", "fail", "wait"),
     ),
-    _Option(
+    Option(
         "--llem-meter",
         "auto (default), nvml, zeus, codecarbon, rapl, cpu-estimate or replay:FILE",
         "llem_meter",
         argument={"metavar": "NAME"},
     ),
-    _Option(
+    Option(
         "--llem-require-measured",
         "Fail an experiment whose energy is an estimate",
         "llem_require_measured",
         "bool",
         argument=_FLAG,
     ),
-    _Option(
+    Option(
         "--llem-isolation",
         "experiment (default): a fresh worker for each; engine: experiments that can share a loaded engine do",
         "llem_isolation",
         argument=_choice("experiment", "engine"),
     ),
-    _Option(
+    Option(
         "--llem-budget",
         "One more budget for every cell, such as 'energy_per_output_token_j<=0.5' (repeatable)",
         "llem_budgets",
         "linelist",
         argument={"metavar": "METRIC<=VALUE", "action": "append"},
     ),
-    _Option(
+    Option(
         "--llem-inconclusive",
         "What an undecided verdict counts as: pass (default, with a warning), fail or skip",
         "llem_inconclusive",
         argument=_choice("fail", "pass", "skip"),
     ),
-    _Option("--llem-seed", "Seed for every experiment", "llem_seed", "int", argument={"type": int, "metavar": "N"}),
-    _Option(
+    Option("--llem-seed", "Seed for every experiment", "llem_seed", "int", argument={"type": int, "metavar": "N"}),
+    Option(
         "--llem-timeout",
         "Time limit of each experiment in seconds",
         "llem_timeout",
         "float",
         argument={"type": float, "metavar": "S"},
     ),
-    _Option(
+    Option(
         "--llem-lock-dir",
         "Folder for the locks that keep two experiments off one GPU",
         "llem_lock_dir",
         argument={"metavar": "DIR"},
     ),
-    _Option(
+    Option(
         "--llem-save",
         "Keep this run's figures as a baseline: a name below the results folder, or a path",
         argument={"metavar": "NAME"},
     ),
-    _Option("--llem-compare", "Compare with a baseline kept before: its name or path", argument={"metavar": "NAME"}),
-    _Option(
+    Option("--llem-compare", "Compare with a baseline kept before: its name or path", argument={"metavar": "NAME"}),
+    Option(
         "--llem-fail-on",
         "With --llem-compare: fail when a figure got worse by more than this, such as energy_j:5% (repeatable)",
         "llem_fail_on",
         "linelist",
         argument={"metavar": "METRIC:5%", "action": "append"},
     ),
-    _Option(
+    Option(
         "--llem-other-board",
         "A baseline from another GPU of the same model: widen the tolerance (default) or refuse the comparison",
         "llem_other_board",
         argument=_choice("widen", "refuse"),
     ),
-    _Option("--llem-json", "Write all results and verdicts as one JSON file", argument={"metavar": "FILE"}),
-    _Option("--llem-html", "Write a report as one HTML file", argument={"metavar": "FILE"}),
-    _Option(
+    Option("--llem-json", "Write all results and verdicts as one JSON file", argument={"metavar": "FILE"}),
+    Option("--llem-html", "Write a report as one HTML file", argument={"metavar": "FILE"}),
+    Option(
         "--llem-md", "Write tables as Markdown, for a pull request or a job's summary", argument={"metavar": "FILE"}
     ),
 )
@@ -196,8 +198,8 @@ def from_config(config: pytest.Config) -> Options:
     lock_dir = values["--llem-lock-dir"]
     return Options(
         runner=config.getoption("llem_runner"),
-        runner_ini=config.getini("llem_runner") or None,
-        images=_images((*(config.getini("llem_images") or ()), *(config.getoption("llem_image") or ()))),
+        runner_ini=standing(config, "llem_runner") or None,
+        images=_images((*(standing(config, "llem_images") or ()), *(config.getoption("llem_image") or ()))),
         skip_preflight=bool(values["--llem-skip-preflight"]),
         results=results,
         resume=values["--llem-resume"],
@@ -208,16 +210,16 @@ def from_config(config: pytest.Config) -> Options:
         meter=str(values["--llem-meter"] or "auto"),
         require_measured=bool(values["--llem-require-measured"]),
         isolation=cast("Isolation", _one_of(values, "--llem-isolation", ("experiment", "engine"))),
-        budgets=(*(config.getini("llem_budgets") or ()), *(config.getoption("llem_budget") or ())),
+        budgets=(*(standing(config, "llem_budgets") or ()), *(config.getoption("llem_budget") or ())),
         inconclusive=cast("Inconclusive", _one_of(values, "--llem-inconclusive", ("pass", "fail", "skip"))),
         seed=config.getoption("llem_seed"),
-        seed_ini=config.getini("llem_seed"),
+        seed_ini=standing(config, "llem_seed"),
         timeout_s=_positive(config.getoption("llem_timeout"), "--llem-timeout"),
-        timeout_ini_s=_positive(config.getini("llem_timeout"), "llem_timeout"),
+        timeout_ini_s=_positive(standing(config, "llem_timeout"), "llem_timeout"),
         lock_dir=Path(lock_dir).expanduser() if lock_dir else None,
         save=_baseline(values["--llem-save"], root, results),
         compare=_baseline(values["--llem-compare"], root, results),
-        fail_on=(*(config.getini("llem_fail_on") or ()), *(config.getoption("llem_fail_on") or ())),
+        fail_on=(*(standing(config, "llem_fail_on") or ()), *(config.getoption("llem_fail_on") or ())),
         other_board=cast("OtherBoard", _one_of(values, "--llem-other-board", ("widen", "refuse"))),
         fail_on_given=bool(config.getoption("llem_fail_on")),
         json=root / values["--llem-json"] if values["--llem-json"] else None,
@@ -226,11 +228,28 @@ def from_config(config: pytest.Config) -> Options:
     )
 
 
-def _value(config: pytest.Config, option: _Option) -> Any:
+def _value(config: pytest.Config, option: Option) -> Any:
     value = config.getoption(option.dest)
     if value is None and option.ini is not None:
-        value = config.getini(option.ini)
+        value = standing(config, option.ini)
     return value if value != "" else None
+
+
+def standing(config: pytest.Config, ini: str) -> Any:
+    """What holds for every run unless the command line says otherwise: the project's ini, else the user's own file."""
+    value = config.getini(ini)
+    return user_settings(config).get(ini) if value is None or value in ([], "") else value
+
+
+user_key: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+
+
+def user_settings(config: pytest.Config) -> dict[str, Any]:
+    """What the user's own file says, read on first use; raises pytest.UsageError."""
+    if user_key not in config.stash:
+        kinds = {option.ini: option.ini_type for option in OPTIONS if option.ini is not None}
+        config.stash[user_key] = read_user_file(user_file(), kinds)
+    return config.stash[user_key]
 
 
 def _baseline(name: str | None, root: Path, results: Path) -> Path | None:

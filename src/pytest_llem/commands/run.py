@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from pytest_llem.errors import LlemError
+
 INTERRUPTED = 130  # what a shell gives for SIGINT; pytest gives 2, as for a bad study
 
 
@@ -15,30 +17,33 @@ class _Interrupts:
 
     seen = False
 
-    def pytest_keyboard_interrupt(self) -> None:
-        self.seen = True
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.seen = excinfo.type is KeyboardInterrupt  # pytest's own, for errors of collection, are derived from it
 
 
 def run_pytest(arguments: Sequence[str]) -> int:
     """Run the study files among ``arguments``; returns 0, 1, 2 or 130."""
     interrupts = _Interrupts()
-    # already registered through its entry point when the package is installed
-    code = int(pytest.main(["--llem-only", *_plugin(), *arguments], plugins=[interrupts]))
+    code = int(pytest.main(["--llem-only", *plugin_arguments(), *arguments], plugins=[interrupts]))
     if interrupts.seen:
         return INTERRUPTED
     return code if code in (0, 1) else 2
 
 
-def _plugin() -> list[str]:
+def plugin_arguments() -> list[str]:
+    """What loads the plugin where the package is on the path only."""
     from importlib.metadata import entry_points
 
     installed = any(point.value == "pytest_llem.plugin" for point in entry_points(group="pytest11"))
     return [] if installed else ["-p", "pytest_llem.plugin"]
 
 
-def study_text(model: str, backend: str, prompts: int, batch_size: int | None) -> str:
-    """A study of one experiment. JSON is YAML, and quotes whatever the user typed."""
-    study: dict[str, object] = {"llem": 1, "name": "run", "model": model, "backend": backend, "dataset": {"n": prompts}}
+def study_text(model: str, backend: str, prompts: str | None, batch_size: int | None) -> str:
+    """A study of one experiment. JSON is YAML, and quotes whatever the user typed; raises LlemError for no number."""
+    if prompts is not None and not prompts.isdecimal():
+        raise LlemError(f"-n {prompts}: with -m it is the number of prompts")
+    dataset = {"n": int(prompts or 8)}
+    study: dict[str, object] = {"llem": 1, "name": "run", "model": model, "backend": backend, "dataset": dataset}
     if batch_size is not None:
         study["pytorch"] = {"batch_size": batch_size}
     return json.dumps(study, indent=1)

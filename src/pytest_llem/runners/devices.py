@@ -91,7 +91,7 @@ def needed(config: ExperimentConfig, available: int) -> int:
 
 
 def settle(gpus: Sequence[Gpu], limit_s: float, say: Callable[[str], None]) -> tuple[str, ...]:
-    """Wait until temperature and power of the GPUs stand still, ``limit_s`` in all at most; warn where they did not."""
+    """Wait until temperature and power of the GPUs stand still, at most ``limit_s`` in all; warns where they do not."""
     end = time.monotonic() + limit_s
     warnings = []
     for gpu in gpus:

@@ -1,0 +1,54 @@
+"""A user's own defaults for all projects: ``config.toml`` in the platform's folder, below all that a project says.
+
+Light to import: it is looked for in every pytest run, and read only where it exists.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "bool": (bool,),
+    "linelist": (list,),
+    "float": (float, int),
+    "int": (int,),
+}
+
+
+def user_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where it is looked for: ``$XDG_CONFIG_HOME/pytest-llem/config.toml``, by default below ``~/.config``."""
+    home = environment.get("XDG_CONFIG_HOME")
+    return Path(home if home else "~/.config").expanduser() / "pytest-llem" / "config.toml"
+
+
+def read_user_file(path: Path, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Its settings by ini name; nothing where there is no such file. Raises pytest.UsageError.
+
+    ``kinds``: the ini type of each name that may be set."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise pytest.UsageError(f"{path}: cannot be read: {error}") from None
+    import tomllib
+
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise pytest.UsageError(f"{path}: {error}") from None
+    for name, value in found.items():
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, 1)
+            raise pytest.UsageError(f"{path}: {name}: unknown" + (f" (did you mean {near[0]}?)" if near else ""))
+        wanted = _TYPES[kinds[name]]
+        if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+            raise pytest.UsageError(f"{path}: {name}: {value!r} is not a {kinds[name]}")
+    return found
