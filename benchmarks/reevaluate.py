@@ -1,7 +1,7 @@
 """reevaluate.py RUN: the energy of a run's experiments, computed again from their traces, by all four methods.
 
-Reads each ``result.json`` (tokens of every window) and the ``trace.json.gz`` beside it; needs no GPU. Prints J per output
-token with its 95 % interval, so that estimators can be compared on real recordings, old recordings among them."""
+Reads each ``result.json`` (tokens of every window) and the ``trace.json.gz`` beside it; needs no GPU. Prints J per
+output token with its 95 % interval, so that estimators can be compared on real recordings, old ones among them."""
 
 from __future__ import annotations
 
