@@ -50,13 +50,13 @@ def test_each_failure_is_that_of_its_own_item(studies: Studies, temporary: Path)
     result.assert_outcomes(passed=4, failed=3)
     assert result.ret == 1
     assert studies.statuses() == {
-        "instant-fine": "passed",
-        "instant-fail": "failed",
-        "instant-kill": "failed",
-        "instant-hang": "failed",
-        "instant-chatty": "passed",
-        "instant-crash_on_close": "passed",
-        "instant-good": "passed",
+        "instant-behaviour-fine": "passed",
+        "instant-behaviour-fail": "failed",
+        "instant-behaviour-kill": "failed",
+        "instant-behaviour-hang": "failed",
+        "instant-behaviour-chatty": "passed",
+        "instant-behaviour-crash_on_close": "passed",
+        "instant-behaviour-good": "passed",
     }
     result.stdout.fnmatch_lines_random(
         [
@@ -70,14 +70,14 @@ def test_each_failure_is_that_of_its_own_item(studies: Studies, temporary: Path)
     assert "blah blah" not in result.stdout.str()
     errors = {entry["cell_id"]: entry["error_type"] for entry in studies.manifest()["cells"] if entry["error_type"]}
     assert errors == {
-        "instant-fail": "BackendError",
-        "instant-kill": "WorkerCrashed",
-        "instant-hang": "WorkerTimeout",
+        "instant-behaviour-fail": "BackendError",
+        "instant-behaviour-kill": "WorkerCrashed",
+        "instant-behaviour-hang": "WorkerTimeout",
     }
     (folder,) = studies.runs()
-    assert "the end of much talk" in (folder / "instant-chatty" / "worker.log").read_text()
-    assert "told to fail" in (folder / "instant-fail" / "worker.log").read_text(), "its own traceback is kept"
-    assert sorted(studies.results()) == ["instant-chatty", "instant-crash_on_close", "instant-fine", "instant-good"]
+    assert "the end of much talk" in (folder / "instant-behaviour-chatty" / "worker.log").read_text()
+    assert "told to fail" in (folder / "instant-behaviour-fail" / "worker.log").read_text(), "its own traceback is kept"
+    assert sorted(studies.results()) == ["instant-behaviour-chatty", "instant-behaviour-crash_on_close", "instant-behaviour-fine", "instant-behaviour-good"]
     assert processes_of(temporary) == []
     assert [path.name for path in temporary.glob("llem-*")] == []
 

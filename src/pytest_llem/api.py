@@ -182,7 +182,7 @@ class _Sitting:
         except Cancelled:
             raise
         except LlemError as error:
-            self.run.ended(name, "failed", error_type=type(error).__name__, error_message=str(error))
+            self.run.ended(name, "failed", error_type=error.kind, error_message=str(error))
             if (reason := self.run.count("failed", measured=False)) is not None:
                 self.run.stop(reason)
             raise

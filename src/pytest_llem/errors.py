@@ -33,6 +33,11 @@ class LlemError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def kind(self) -> str:
+        """The name of the error's class; of an error in a worker, its name there."""
+        return type(self).__name__
+
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\n  hint: {self.hint}"
 
@@ -105,6 +110,10 @@ class ExperimentFailed(RunnerError):
     def __init__(self, message: str, *, error_type: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.error_type = error_type
+
+    @property
+    def kind(self) -> str:
+        return self.error_type
 
 
 class Cancelled(LlemError):

@@ -64,7 +64,7 @@ class Llem:
         try:
             result, path = self._bench.run(cell, folder, item.path.parent)
         except LlemError as error:
-            set_properties(item, {**told, "error_type": type(error).__name__})
+            set_properties(item, {**told, "error_type": error.kind})
             raise
         self._earlier.append(str(path))
         set_properties(item, {**flat_figures(result, path), **told})

@@ -137,7 +137,7 @@ def run_cell(request: pytest.FixtureRequest, llem_bench: Any) -> None:
     try:
         result, path = llem_bench.run(cell, file.folder, file.path.parent, file.study.execution.retries)
     except LlemError as error:
-        set_properties(item, {"error_type": type(error).__name__})
+        set_properties(item, {"error_type": error.kind})
         if isinstance(error, WorkerTimeout) and time.monotonic() >= file.deadline:
             raise WorkerTimeout(_TIME_IS_UP.format(file.study.execution.study_timeout_s), hint=_RESUME) from None
         raise
