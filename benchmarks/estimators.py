@@ -1,6 +1,6 @@
 """How far off the usual ways to measure energy are, and the bracketed one, by length of the window.
 
-    python benchmarks/estimators.py tests/data/h200_traces.json.gz
+    python benchmarks/estimators.py [TRACES.json.gz]    (default: the recordings of the tests)
 
 Root mean square error (%) of the energy per unit of work against the workload's ``_ref`` trace, for the recordings as
 they are, and cut to 0.2 s of idle time and thinned to jittered reads every 20 ms. Workloads whose power had not settled
@@ -20,6 +20,7 @@ import numpy as np
 from pytest_llem.energy.estimators import METHODS, estimate
 from pytest_llem.energy.trace import Trace, read_traces
 
+TRACES = Path(__file__).parents[1] / "tests" / "data" / "h200_traces.json.gz"
 IDLE_S = 0.2
 GAP_S = 0.02
 
@@ -86,4 +87,4 @@ def main(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else TRACES)
