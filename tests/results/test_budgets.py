@@ -24,6 +24,9 @@ from tests.results.samples import make_result
         (5.0, (4.9, 5.1), 0.5, 2.0, "fail"),
         (3.0, None, None, 3.0, "pass"),
         (3.0, None, None, 2.999, "fail"),
+        (1.0, (0.0, 3.0), None, 0.0, "fail"),
+        (1.0, (0.0, 3.0), None, 0.1, "inconclusive"),
+        (1.0, (-1.0, 3.0), None, 0.0, "inconclusive"),
         (None, None, None, 1.0, "inconclusive"),
     ],
 )

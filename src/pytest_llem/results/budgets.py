@@ -45,7 +45,8 @@ def decide(
     if value is None:
         return "inconclusive", "not measured"
     lower, upper = interval if interval is not None else (value, value)
-    above = high is not None and lower > high
+    # What is found is more than nothing, even where its interval reaches down to 0: then a limit of 0 is broken.
+    above = high is not None and (lower > high or (high <= 0 <= lower and value > high))
     below = low is not None and upper < low
     if above or below:
         return "fail", None
