@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from pytest_llem.results.study_result import StudyResult, collect
 from pytest_llem.runners.bench import Bench, Settings
 from pytest_llem.runners.locks import default_lock_dir
 from pytest_llem.runners.progress import Progress, ignore
+from pytest_llem.runners.raising import raised
 from pytest_llem.runners.sharing import by_engine
 from pytest_llem.study import Cell, ExperimentConfig, Study, load_study, study_from_mapping
 
@@ -45,7 +47,7 @@ class RunSettings:
     lock_dir: str | Path | None = None
     skip_preflight: bool = False
 
-    def bench(self, cancel: threading.Event) -> Bench:
+    def bench(self, cancel: threading.Event, planned: Sequence[Cell]) -> Bench:
         """What runs experiments so."""
         settings = Settings(
             meter=self.meter,
@@ -56,7 +58,7 @@ class RunSettings:
             lock_dir=default_lock_dir() if self.lock_dir is None else Path(self.lock_dir),
             skip_preflight=self.skip_preflight,
         )
-        return Bench(settings, cancelled=cancel.is_set)
+        return Bench(settings, cancelled=cancel.is_set, planned=planned)
 
 
 def run_experiment(
@@ -93,6 +95,10 @@ def run_study(
     again. Experiments that fail are told in the result's ``manifest`` and stop nothing but themselves. When ``cancel``
     is set or Ctrl-C is pressed, the manifest says so and can be resumed; Cancelled or KeyboardInterrupt is raised."""
     found = study if isinstance(study, Study) else load_study(Path(study).resolve())
+    raised_cells, why_raised = raised(found.cells)
+    if why_raised:
+        warnings.warn(f"{found.name}: {why_raised}", stacklevel=2)
+        found = replace(found, cells=tuple(raised_cells))
     sitting = _Sitting(found, settings or RunSettings(), resume, progress, cancel or threading.Event())
     with sitting:
         cells = list(found.cells)
@@ -143,7 +149,7 @@ class _Sitting:
         return folder_of(results, stamp, self._study) or RunFolder.create(results, self._study.name, stamp)
 
     def __enter__(self) -> None:
-        self._bench = self.settings.bench(self._cancel)
+        self._bench = self.settings.bench(self._cancel, self._study.cells)
         self.run.hold()
         self.run.resume()
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from pytest_llem.runners.raising import raised
+import pytest
+
+from pytest_llem.api import RunSettings, run_study
+from pytest_llem.runners.raising import LIBRARIES, raised
 from pytest_llem.study import Cell, Overrides, study_from_mapping
 from tests.conftest import Studies
 
@@ -72,3 +76,15 @@ def test_a_user_is_told(studies: Studies) -> None:
     told.stdout.fnmatch_lines(["*LlemWarning: two: vllm cannot be run in this Python environment, so pytorch, vllm*"])
     quiet = studies.run("--collect-only", "--llem-runner=local")
     quiet.stdout.no_fnmatch_line("*cannot be run in this Python environment*")
+
+
+def test_a_program_is_warned(bare: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIBRARIES, "vllm", ("no_library_of_this_name",))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    study = study_from_mapping({"llem": 1, "model": "tiny", "backend": ["pytorch", "vllm"]}, name="two")
+    settings = RunSettings(results=tmp_path, meter="cpu-estimate", lock_dir=tmp_path)
+    with pytest.warns(UserWarning, match="two: vllm cannot be run in this Python environment"):
+        done = run_study(study, settings=settings)
+    messages = [entry.error_message or "" for entry in done.manifest.cells]
+    assert len(messages) == 2
+    assert all("no Docker Engine answers" in message for message in messages)
