@@ -52,14 +52,18 @@ def pytest_load_initial_conftests(args: list[str]) -> None:
     args[:] = [f"{RESUME}={NEWEST}" if argument == RESUME else argument for argument in args]
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """``-n auto`` for studies alone: as many workers as there are GPUs to measure on."""
     if not (options := options_of(config)).only:
         return None
+    from pytest_llem.errors import LlemError
     from pytest_llem.runners.devices import gpus_to_use
 
-    return max(1, len(gpus_to_use(options.gpus)))
+    try:
+        return max(1, len(gpus_to_use(options.gpus)))
+    except LlemError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

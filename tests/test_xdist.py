@@ -1,0 +1,120 @@
+"""Several pytest workers on pretended GPUs: never two experiments on one, the same outcome as without xdist."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import CI, FAST, Studies
+from tests.energy.fake_nvml import SHADOW, VARIABLE, FakeGpu
+
+pytest.importorskip("xdist")
+CELLS = 24 if CI else 8
+STUDY = f"""\
+llem: 1
+name: dealt
+model: none
+backend: instant
+measure: {{warmup: 0, repeats: 2, min_window_s: 0.05, bracket_s: 0.05}}
+instant: {{seconds: 0.05}}
+sweep:
+  max_output_tokens: [{", ".join(str(n) for n in range(1, CELLS + 1))}]
+budgets:
+  - {{metric: e2el_s, max: 0, when: {{max_output_tokens: 3}}}}
+"""
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch, studies: Studies) -> None:
+    """What every process that is started from here sees, whatever this machine has."""
+    gpus = [FakeGpu(uuid=f"GPU-{name}", power_w=100.0) for name in ("a", "b")]
+    monkeypatch.setenv(VARIABLE, json.dumps([asdict(gpu) for gpu in gpus]))
+    shadow = Path(__file__).parent / "energy" / SHADOW
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(shadow), os.environ["PYTHONPATH"]]))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def outcomes(folder: Path) -> set[tuple[str, str]]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return {(entry["cell_id"], entry["status"]) for entry in manifest["cells"]}
+
+
+def by_gpu(folder: Path) -> dict[str, list[tuple[float, float]]]:
+    """From the start of the first window to the end of the last, of every experiment on each GPU, in order."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for path in folder.glob("*/result.json"):
+        result: dict[str, Any] = json.loads(path.read_text())
+        (device,) = result["devices"]
+        found.setdefault(device["uuid"], []).append((result["repeats"][0]["start"], result["repeats"][-1]["end"]))
+    return {uuid: sorted(spans) for uuid, spans in found.items()}
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_no_two_experiments_on_one_gpu_and_the_same_outcomes_as_one_after_another(studies: Studies) -> None:
+    studies.write(STUDY)
+    four = studies.run("-n4", "--llem-meter=nvml", "--llem-results=four")
+    assert four.ret == 1
+    (folder,) = studies.pytester.path.glob("four/*-*")
+    spans = by_gpu(folder)
+    assert sum(map(len, spans.values())) == CELLS
+    assert set(spans) == {"GPU-a", "GPU-b"}, "both are used"
+    for of_one in spans.values():
+        assert all(before[1] <= after[0] for before, after in pairwise(of_one))
+    one = studies.run("--llem-meter=nvml", "--llem-results=one")
+    assert one.ret == 1
+    (serial,) = studies.pytester.path.glob("one/*-*")
+    assert outcomes(folder) == outcomes(serial)
+    assert ("instant-out3", "over_budget") in outcomes(folder)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_as_many_workers_as_gpus_where_there_are_studies_alone(studies: Studies) -> None:
+    studies.write(STUDY)
+    arguments = ("-n", "auto", "--llem-meter=nvml", "-k", "out1 or out2")
+    studies.run("--llem-only", *arguments).stdout.fnmatch_lines(["created: 2/2 workers"])
+    studies.run("--llem-only", "--llem-gpus=1", *arguments).stdout.fnmatch_lines(["created: 1/1 worker"])
+
+
+def test_a_worker_that_dies_loses_its_own_item_only(studies: Studies) -> None:
+    studies.write(
+        f"llem: 1\nname: dying\nmodel: none\nbackend: instant\n{FAST}\nsweep: {{max_output_tokens: [1, 2, 3, 4]}}\n"
+    )
+    studies.pytester.makeconftest(
+        """
+        import os, signal
+        def pytest_llem_experiment_start(cell):
+            if cell.id == "instant-out2":
+                os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    result = studies.run("-n2")
+    result.assert_outcomes(passed=3, failed=1)
+    assert result.ret == 1
+    assert studies.statuses() == {
+        "instant-out1": "passed",
+        "instant-out2": "error",
+        "instant-out3": "passed",
+        "instant-out4": "passed",
+    }
+    (studies.pytester.path / "conftest.py").unlink()
+    assert studies.run("-n2", "--llem-resume").ret == 0
+    assert set(studies.statuses().values()) == {"passed"}
+
+
+def test_experiments_that_share_an_engine_are_neighbours_and_say_so(studies: Studies) -> None:
+    studies.write(
+        f"llem: 1\nname: shared\nmodel: none\nbackend: instant\n{FAST}\n"
+        "sweep: {max_output_tokens: [1, 2], instant.engine: [a, b]}\n"
+    )
+    order = [line for line in studies.run("--llem-isolation=engine", "--collect-only", "-q").outlines if "::" in line]
+    assert [line[-2] for line in order] == ["a", "a", "b", "b"]
+    assert studies.run("--llem-isolation=engine").ret == 0
+    told = {name: result["warnings"] for name, result in studies.results().items()}
+    sharing = [name for name, warnings in told.items() if any("whose loaded engine it shares" in w for w in warnings)]
+    assert len(sharing) == 2
