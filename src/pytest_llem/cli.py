@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llem import __version__
-from pytest_llem.commands.arguments import compare_arguments, report_arguments
+from pytest_llem.commands.arguments import ab_arguments, compare_arguments, report_arguments
 from pytest_llem.errors import LlemError, StudyError
 
 _EPILOG = """examples:
@@ -119,6 +119,10 @@ def _parser() -> argparse.ArgumentParser:
     compare_arguments(compare)
     compare.set_defaults(act=_compare)
 
+    ab = commands.add_parser("ab", help="measure a revision and the working tree in turn, and compare them")
+    ab_arguments(ab)
+    ab.set_defaults(act=_ab)
+
     report = commands.add_parser("report", help="show a run that is on disk, and write reports of it")
     report_arguments(report)
     report.set_defaults(act=_report)
@@ -133,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     config = commands.add_parser("config", help="show every setting and where its value comes from", **_teach(_CONFIG))
     config.set_defaults(act=_config)
 
-    for command in (plan, compare, report, replay, doctor, config):
+    for command in (plan, report, replay, doctor, config):
         command.add_argument("--json", action="store_true", help="for programs")
     return parser
 
@@ -179,6 +183,17 @@ def _compare(arguments: argparse.Namespace, rest: list[str]) -> int:
     except LlemError as error:  # 1 means that something got worse
         print(f"llem: {error}", file=sys.stderr)
         return 2
+
+
+def _ab(arguments: argparse.Namespace, rest: list[str]) -> int:
+    from pytest_llem.commands.ab import run
+    from pytest_llem.commands.compare import UNDECIDED
+
+    try:
+        return run(arguments)
+    except LlemError as error:  # anything from 1 to 124 would tell git bisect that this commit is bad
+        print(f"llem: {error}", file=sys.stderr)
+        return UNDECIDED
 
 
 def _report(arguments: argparse.Namespace, rest: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 
@@ -11,6 +12,25 @@ def compare_arguments(parser: argparse.ArgumentParser) -> None:
     place = "a baseline file, or the folder of a run"
     parser.add_argument("before", type=Path, help=place)
     parser.add_argument("now", type=Path, help=place)
+    _judging_arguments(parser, "pass")
+
+
+def ab_arguments(parser: argparse.ArgumentParser) -> None:
+    """``llem ab``."""
+    parser.add_argument("ref", help="the revision to compare with; it is checked out beside")
+    parser.add_argument("studies", nargs="+", metavar="study", help="studies, as they are in each of the two trees")
+    parser.add_argument("--cycles", type=int, default=4, metavar="N", help="turns of each side (default 4)")
+    parser.add_argument("--setup", metavar="COMMAND", help="shell command run in each tree before, such as an install")
+    parser.add_argument(
+        "--python", default=sys.executable, help="interpreter, seen from each tree; default: this one for both"
+    )
+    parser.add_argument("--before-args", default="", metavar="ARGS", help="pytest options of the revision only")
+    parser.add_argument("--now-args", default="", metavar="ARGS", help="pytest options of the working tree only")
+    parser.add_argument("--results", default="llem-results", metavar="DIR", help="where results go")
+    _judging_arguments(parser, "skip")
+
+
+def _judging_arguments(parser: argparse.ArgumentParser, inconclusive: str) -> None:
     parser.add_argument(
         "--fail-on",
         action="append",
@@ -23,8 +43,8 @@ def compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--inconclusive",
         choices=("pass", "fail", "skip"),
-        default="pass",
-        help="what an undecided verdict counts as; skip: exit status 125, for git bisect run",
+        default=inconclusive,
+        help=f"what an undecided verdict counts as (default {inconclusive}); skip: exit status 125, for git bisect run",
     )
     parser.add_argument(
         "--same-code",
@@ -33,6 +53,7 @@ def compare_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--md", type=Path, metavar="FILE", help="write a table as Markdown")
     parser.add_argument("--annotations", action="store_true", help="print GitHub annotations")
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def report_arguments(parser: argparse.ArgumentParser) -> None:

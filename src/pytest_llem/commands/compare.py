@@ -22,7 +22,11 @@ UNDECIDED = 125
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print, and return 0, 1 (worse, or refused) or 125; raises LlemError."""
-    before, now = baseline_at(arguments.before), baseline_at(arguments.now)
+    return judge(baseline_at(arguments.before), baseline_at(arguments.now), arguments)
+
+
+def judge(before: Baseline, now: Baseline, arguments: argparse.Namespace) -> int:
+    """What ``run`` does, for baselines at hand."""
     rules = tuple(Rule.from_text(text) for text in arguments.fail_on or (DEFAULT_RULE,))
     report = compare_with_noise(now, before, Gate(rules, other_board=arguments.other_board))
     if arguments.same_code:
