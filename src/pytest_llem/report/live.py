@@ -32,11 +32,14 @@ class LogLines:
         self._write = write
         self._now = now
         self._last = now()
+        self._in_line = True  # what the test runner has begun to write of the item
 
     def show(self, text: str) -> None:
         if self._now() - self._last >= QUIET_S:
-            self._write(f"\n{text}\n")
+            self._write(f"\n{text}\n" if self._in_line else f"{text}\n")
+            self._in_line = False
             self._last = self._now()
 
     def clear(self) -> None:
         self._last = self._now()
+        self._in_line = True

@@ -1,0 +1,84 @@
+"""The bench: what it does before, between and after experiments, beyond what whole runs show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_llem.errors import BackendError, WorkerCrashed
+from pytest_llem.results.store import RunFolder
+from pytest_llem.runners.bench import Bench, Settings
+from pytest_llem.runners.progress import Progress
+from pytest_llem.study import Cell, study_from_mapping
+
+
+def cells(**fields: object) -> tuple[Cell, ...]:
+    study = {
+        "llem": 1,
+        "model": "none",
+        "backend": "instant",
+        "measure": {"warmup": 0, "repeats": 1, "min_window_s": 0.01},
+        **fields,
+    }
+    return study_from_mapping(study, name="benched").cells
+
+
+@pytest.fixture
+def bench(tmp_path: Path, instant: Path) -> Iterator[Bench]:
+    made = Bench(Settings(meter="cpu-estimate", lock_dir=tmp_path / "locks", share_engine=True))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "results", "benched", "stamp")
+
+
+def test_all_files_of_an_experiment(bench: Bench, folder: RunFolder, tmp_path: Path) -> None:
+    (cell,) = cells()
+    result, path = bench.run(cell, folder, tmp_path)
+    assert path == folder.path / "instant" / "result.json"
+    found = {file.name for file in path.parent.iterdir()}
+    assert {"result.json", "config.json", "trace.json.gz", "worker.log"} <= found
+    assert (folder.path / "environment.json").exists()
+    assert result.runner == {"runner": "local", "decided_by": "default"}
+
+
+def test_a_gap_is_waited_for_and_told_but_not_before_the_first(bench: Bench, folder: RunFolder, tmp_path: Path) -> None:
+    first, second = cells(execution={"experiment_gap_s": 1.2}, sweep={"seed": [1, 2]})
+    heard: list[Progress] = []
+    for cell in (second, first, second):
+        bench.run(cell, folder, tmp_path, heard.append)
+    gaps = [step.text for step in heard if step.phase == "gap"]
+    assert gaps == ["1 s", "0 s"]
+
+
+def test_what_went_wrong_is_tried_again_as_often_as_asked(bench: Bench, folder: RunFolder, tmp_path: Path) -> None:
+    (cell,) = cells(instant={"behaviour": "kill"})
+    heard: list[Progress] = []
+    with pytest.raises(WorkerCrashed):
+        bench.run(cell, folder, tmp_path, heard.append, retries=2)
+    assert [(step.done, step.total) for step in heard if step.phase == "again"] == [(1, 2), (2, 2)]
+    assert sum(step.phase == "starting" and not step.text for step in heard) == 3
+
+
+def test_an_engine_is_shared_until_another_is_needed(bench: Bench, folder: RunFolder, tmp_path: Path) -> None:
+    wanted = cells(sweep={"instant.engine": ["a", "b"], "seed": [1, 2]})
+    by_engine = sorted(wanted, key=lambda cell: str(cell.config.options))
+    results = [bench.run(cell, folder, tmp_path)[0] for cell in by_engine]
+    shared = [any("shares" in warning for warning in result.warnings) for result in results]
+    assert shared == [False, True, False, True]
+    assert f"ran in the worker of {by_engine[0].id}, whose loaded engine it shares" in results[1].warnings
+
+
+def test_a_backend_that_does_not_exist_is_told_before_anything_is_started(
+    bench: Bench, folder: RunFolder, tmp_path: Path
+) -> None:
+    (cell,) = cells()
+    unknown = cell.config.model_copy(update={"backend": "instnat"})
+    with pytest.raises(BackendError, match="unknown backend"):
+        bench.run(replace(cell, config=unknown), folder, tmp_path)
