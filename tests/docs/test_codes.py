@@ -15,7 +15,7 @@ def _appended() -> set[str]:
     """The codes that ``quality`` adds to those of the estimators: the literals that it appends to its list."""
     calls = [node for node in ast.walk(ast.parse(inspect.getsource(quality))) if isinstance(node, ast.Call)]
     appends = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "append"]
-    return {argument.value for call in appends for argument in call.args if isinstance(argument, ast.Constant)}
+    return {str(argument.value) for call in appends for argument in call.args if isinstance(argument, ast.Constant)}
 
 
 KNOWN = {*validity.REASONS, *_appended()}
