@@ -152,6 +152,22 @@ def test_what_is_saved_is_a_baseline_of_this_run(session: Session, pytester: pyt
     assert entry["boards"] == [{"uuid": "GPU-1", "name": "NVIDIA H200"}]
 
 
+def test_an_interrupted_run_replaces_no_baseline(session: Session, pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import pytest
+        def pytest_runtest_teardown(item):
+            if "c3" in item.name:
+                pytest.exit("enough")
+        """
+    )
+    found = session(cycles(noisy(1.1)), "--llem-save=main", before=cycles(noisy(1.0)))
+    assert found.ret == pytest.ExitCode.INTERRUPTED
+    found.stdout.fnmatch_lines(["not kept, the run is not complete: *main.json"])
+    kept = json.loads((pytester.path / "llem-results/baselines/main.json").read_text())
+    assert kept["configurations"][0]["figures"][METRIC] == pytest.approx(noisy(1.0))
+
+
 def test_saving_and_comparing_by_one_name_compares_with_what_was_there(
     session: Session, pytester: pytest.Pytester
 ) -> None:

@@ -57,7 +57,7 @@ class Gating:
     @pytest.hookimpl(wrapper=True, trylast=True)  # innermost: after all plain ones, before the terminal's summary
     def pytest_sessionfinish(self, session: pytest.Session) -> Any:
         result = yield
-        self._conclude()
+        self._conclude(session.exitstatus)
         if self._failures and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         return result
@@ -65,7 +65,7 @@ class Gating:
     @pytest.hookimpl(optionalhook=True)
     def pytest_json_modifyreport(self, json_report: dict[str, Any]) -> None:
         """pytest-json-report: the study-level figures, and the exit code that there will be."""
-        self._conclude()
+        self._conclude(json_report.get("exitcode", 0))
         if self._runs is None:
             return
         from pytest_llem.report.study_json import comparison_data, cycles_data
@@ -89,7 +89,7 @@ class Gating:
             for line in self._annotations(self._runs):
                 terminalreporter.write_line(line)
 
-    def _conclude(self) -> None:
+    def _conclude(self, exitstatus: int) -> None:
         """Read, judge and write, once; again only when another run has come to light."""
         if self._runs is not None or not (self._folders or self._gate is not None):
             return
@@ -110,7 +110,7 @@ class Gating:
             excused=frozenset(self._excused),
         )
         self._failures += tuple(broken)
-        self._write(runs, broken)
+        self._write(runs, broken, complete=exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED))
         self._failures += tuple(line for line in broken if line not in self._failures)
         self._said += [(f"the run fails: {line}", "red") for line in self._failures]
 
@@ -121,11 +121,13 @@ class Gating:
         self._said.append((f"compared with {_short(gate.path)}" + ("" if gate.enforced else " (only told)"), ""))
         self._said += comparison_lines(self._report)
 
-    def _write(self, runs: Runs, broken: list[str]) -> None:
+    def _write(self, runs: Runs, broken: list[str], *, complete: bool) -> None:
         from pytest_llem.outputs import Outputs
 
         outputs = Outputs(self._options, runs, tuple(self._folders), self._report, self._failures)
-        for path, write in outputs.wanted():
+        if self._options.save is not None and not complete:
+            self._said.append((f"not kept, the run is not complete: {_short(self._options.save)}", "yellow"))
+        for path, write in outputs.wanted(keep=complete):
             if self._attempt(write, broken):
                 self._said.append((f"written: {_short(path)}", ""))
 

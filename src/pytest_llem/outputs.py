@@ -23,10 +23,10 @@ class Outputs:
     report: Report | None
     failures: tuple[str, ...]
 
-    def wanted(self) -> Iterator[tuple[Path, Callable[[], None]]]:
-        """Each file with what writes it; that raises LlemError. A baseline is kept before reports are made of it."""
+    def wanted(self, *, keep: bool) -> Iterator[tuple[Path, Callable[[], None]]]:
+        """Each file with what writes it; that raises LlemError. ``keep``: the run is fit for a baseline."""
         options = self.options
-        if options.save is not None:
+        if options.save is not None and keep:
             yield options.save, self._save
         if options.json is not None:
             yield options.json, self._json
