@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pytest_llem.results.store import read_result
 from tests.conftest import FAST, Studies
 
 WRONG = f"""\
@@ -102,7 +105,6 @@ def test_a_time_limit_from_the_command_line_and_a_silent_worker(studies: Studies
     result.stdout.fnmatch_lines(["the worker said nothing for 1 s*"])
 
 
-@pytest.mark.skipif(os.getuid() == 0 and not Path("/dev/full").exists(), reason="needs a place that cannot be written")
 def test_results_that_cannot_be_written_are_a_usage_error(studies: Studies) -> None:
     studies.write(f"llem: 1\nname: plain\nmodel: none\nbackend: instant\n{FAST}\n")
     (studies.pytester.path / "occupied").write_text("a file, not a folder")
@@ -118,3 +120,39 @@ def test_results_below_spaces_and_unicode_in_the_c_locale(studies: Studies, monk
     result = studies.run("--llem-results=with späces/наука", "été 1/plän.yaml")
     assert result.ret == 0
     assert len(list(studies.pytester.path.glob("with späces/наука/plain-*/*/result.json"))) == 1
+
+
+@pytest.fixture
+def small_disk(studies: Studies) -> Iterator[Path]:
+    """A file system that is soon full."""
+    place = studies.pytester.path / "small"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120k", "none", place], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_is_told_and_costs_nothing_that_was_written(studies: Studies, small_disk: Path) -> None:
+    cycles = "execution: {cycles: 9, max_consecutive_failures: 3}"
+    studies.write(f"llem: 1\nname: many\nmodel: none\nbackend: instant\n{FAST}\n{cycles}\n")
+    result = studies.run("--llem-results=small/r")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*cannot be written: No space left on device", "*hint: free some space *"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+    written = list(small_disk.glob("r/*/*/result.json"))
+    assert len(written) == result.parseoutcomes()["passed"] > 0
+    for path in written:
+        read_result(path)
+    assert list(small_disk.glob("r/*/.manifest*")) == [], "no half-written file is left"
+    subprocess.run(["mount", "-o", "remount,size=10m", small_disk], check=True)
+    assert studies.run("--llem-results=small/r", "--llem-resume").ret == 0
+    assert len(list(small_disk.glob("r/*/*/result.json"))) == 9
+
+
+def test_a_folder_for_results_that_is_read_only_is_a_usage_error(studies: Studies, small_disk: Path) -> None:
+    studies.write(f"llem: 1\nname: plain\nmodel: none\nbackend: instant\n{FAST}\n")
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    result = studies.run("--llem-results=small")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: *small/plain-*: cannot be made: Read-only file system"])
