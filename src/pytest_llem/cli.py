@@ -110,8 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--method",
         choices=("bracketed", "counter_interpolated", "counter_delta", "power_integral"),
-        default="bracketed",
-        help="the estimator (default bracketed)",
+        default=None,
+        help="the estimator (default: the one that the trace's meter wants, bracketed for NVML)",
     )
     replay.set_defaults(act=_replay)
 

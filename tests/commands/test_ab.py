@@ -50,7 +50,7 @@ def test_what_got_slower_since_a_revision_is_bad(
 ) -> None:
     (repository / "conftest.py").write_text(SLOWER)
     assert ab(repository, studies.locks, "--cycles=3", "--md=table.md") == 1
-    assert "DEARER        turns[instant] e2el_s" in capfd.readouterr().out
+    assert "WORSE         turns[instant] e2el_s" in capfd.readouterr().out
     (results,) = (repository / "llem-results").glob("ab-*")
     turns = {side: [m["started_at"] for m in _manifests(results / side)] for side in ("before", "now")}
     order = sorted((time, side) for side, times in turns.items() for time in times)

@@ -31,7 +31,7 @@ def now(tmp_path: Path, mean: float, noise: float = 0.005, **changes: object) ->
     return str(write_run(tmp_path / "run", cycles(noisy(mean, noise=noise), **changes)))
 
 
-@pytest.mark.parametrize(("mean", "status", "word"), [(1.1, 1, "DEARER"), (1.0, 0, "pass"), (0.8, 0, "pass")])
+@pytest.mark.parametrize(("mean", "status", "word"), [(1.1, 1, "WORSE"), (1.0, 0, "pass"), (0.8, 0, "pass")])
 def test_a_run_against_a_baseline(
     before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], mean: float, status: int, word: str
 ) -> None:

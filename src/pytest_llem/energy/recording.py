@@ -112,6 +112,7 @@ class Recording:
     def _facts(self, device: Device, quiet_s: float) -> dict[str, str]:
         """What an estimator should know of the meter and the device, as it stands in a trace's ``extra``."""
         facts = {"uuid": device.uuid, "meter": self.meter.name, "source": self.meter.source, **device.extra}
+        facts["method"] = self.meter.method
         # The longest pause that was meant, jitter included, and as much again for a host that was busy.
         slow_s = 2 * slow_counter_pause_s(self.cost.mean_counter_read_s or 0.0, len(self.devices))
         facts["counter_gap_s"] = str(max(slow_s, quiet_s + LATE_S))

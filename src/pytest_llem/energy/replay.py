@@ -39,9 +39,11 @@ class Replay(TypedDict):
     traces: list[ReplayedTrace]
 
 
-def replay(path: Path, method: str = "bracketed") -> Replay:
-    """Evaluate every trace of a file; raises TraceError when it cannot be read, ValueError for an unknown method."""
-    return plain(estimate(trace, method) for trace in read_traces(path))
+def replay(path: Path, method: str | None = None) -> Replay:
+    """Evaluate every trace of a file; raises TraceError when it cannot be read, ValueError for an unknown method.
+
+    Without a method each trace gets the one that its meter wants: the recorder wrote it down, else ``bracketed``."""
+    return plain(estimate(trace, method or trace.extra.get("method", "bracketed")) for trace in read_traces(path))
 
 
 def plain(results: Iterable[TraceEnergy]) -> Replay:

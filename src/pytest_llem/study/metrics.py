@@ -27,7 +27,7 @@ METRICS = MappingProxyType(
         "energy_per_output_token_j": Metric("J", "energy for each generated token"),
         "energy_per_total_token_j": Metric("J", "energy for each token, read or generated"),
         "energy_per_request_j": Metric("J", "energy for each request"),
-        "energy_above_idle_j": Metric("J", "energy less what the idle GPU with the model loaded would have used"),
+        "energy_above_idle_j": Metric("J", "energy less what the idle device without a context would have used"),
         "mean_power_w": Metric("W", "energy over duration"),
         "idle_power_w": Metric("W", "power before anything was loaded"),
         "loaded_idle_power_w": Metric("W", "power with the model loaded and nothing running"),
