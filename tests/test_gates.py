@@ -73,7 +73,7 @@ def test_dearer_than_the_baseline_fails_though_every_test_passed(session: Sessio
     found.stdout.fnmatch_lines(
         [
             "compared with llem-results/baselines/main.json",
-            f"DEARER  *study[[]pytorch-bs1[]] {METRIC} ↑ +10.0 % (*), tolerance 2 %, 5 cycles against 5",
+            f"WORSE  *study[[]pytorch-bs1[]] {METRIC} ↑ +10.0 % (*), tolerance 2 %, 5 cycles against 5",
             f"the run fails: study[[]pytorch-bs1[]]: {METRIC} got worse",
         ]
     )
@@ -82,7 +82,7 @@ def test_dearer_than_the_baseline_fails_though_every_test_passed(session: Sessio
 def test_without_a_rule_a_comparison_is_only_told(session: Session) -> None:
     found = session(cycles(noisy(1.1)), "--llem-compare=main", before=cycles(noisy(1.0, seed=1)))
     assert found.ret == 0
-    found.stdout.fnmatch_lines(["compared with * (only told)", "DEARER *"])
+    found.stdout.fnmatch_lines(["compared with * (only told)", "WORSE *"])
     found.stdout.no_fnmatch_line("the run fails*")
 
 
@@ -244,7 +244,7 @@ def test_what_is_expected_to_fail_does_not_fail_the_run(session: Session, pytest
     )
     found = session(cycles(noisy(1.1)), "--llem-compare=main", FAIL_ON, before=cycles(noisy(1.0, seed=1)))
     assert found.ret == 0
-    found.stdout.fnmatch_lines(["DEARER *"])
+    found.stdout.fnmatch_lines(["WORSE *"])
 
 
 def test_other_tokens_than_the_baselines_are_pointed_out(session: Session) -> None:
@@ -269,3 +269,10 @@ def test_noise_is_learned_from_what_is_kept(session: Session, own_cache: Path) -
     session(cycles(noisy(1.0)), "--llem-save=main")
     (known,) = (own_cache / "pytest-llem" / "noise").glob("*.json")
     assert json.loads(known.read_text())["board"] == "GPU-1"
+
+
+def test_noise_that_cannot_be_remembered_fails_nothing(session: Session, own_cache: Path) -> None:
+    own_cache.write_text("a file where a folder should be")
+    found = session(cycles(noisy(1.0)), "--llem-save=main")
+    assert found.ret == 0
+    found.stdout.fnmatch_lines(["how the figures vary was not remembered: *"])

@@ -130,6 +130,11 @@ class Gating:
         for path, write in outputs.wanted(keep=complete):
             if self._attempt(write, broken):
                 self._said.append((f"written: {_short(path)}", ""))
+        if self._options.save is not None and complete and runs.results:
+            try:
+                outputs.learn()
+            except LlemError as error:  # a home that cannot be written to is no regression
+                self._said.append((f"how the figures vary was not remembered: {error}", "yellow"))
 
     def _attempt(self, act: Callable[[], None], broken: list[str]) -> bool:
         """What was asked for and cannot be done fails the run, with its reason, and stops nothing else."""

@@ -37,12 +37,15 @@ class Outputs:
 
     def _save(self) -> None:
         from pytest_llem.results.baseline import write_baseline
-        from pytest_llem.results.noise import default_folder, remember
 
         assert self.options.save is not None
-        baseline = self.runs.baseline()
-        write_baseline(self.options.save, baseline)
-        remember(default_folder(), baseline, repeats=False)
+        write_baseline(self.options.save, self.runs.baseline())
+
+    def learn(self) -> None:
+        """Remember how the figures of these GPUs vary; raises ResultError."""
+        from pytest_llem.results.noise import default_folder, remember
+
+        remember(default_folder(), self.runs.baseline(), repeats=False)
 
     def _json(self) -> None:
         from pytest_llem.report.study_json import study_json

@@ -16,7 +16,7 @@ Line = tuple[str, str]
 
 MOST = 30
 _WORDS: dict[Outcome, Line] = {
-    "fail": ("DEARER", "red"),
+    "fail": ("WORSE", "red"),
     "inconclusive": ("not sure", "yellow"),
     "pass": ("pass", "green"),
 }
