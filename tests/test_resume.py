@@ -111,6 +111,7 @@ def test_another_study_is_refused_with_what_differs(studies: Studies, now: str, 
     result.stdout.fnmatch_lines([f"long-*cannot be gone on with: the study has changed: {told}", "*hint: *"])
     result.stdout.no_fnmatch_line("*Traceback*")
     assert written(studies) == before
+    assert studies.manifest()["status"] == "interrupted", "it can still be gone on with"
 
 
 def test_runs_can_be_named_and_what_is_none_is_told(studies: Studies) -> None:

@@ -118,6 +118,10 @@ class Controller:
             self.config.hook.pytest_llem_study_finished(
                 config=self.config, study=run.manifest.study, folder=str(run.folder.path)
             )
+        seen = {watched.run.folder.path for watched in self._runs}
+        for path, run in self._resumed.items():
+            if path not in seen:  # refused, or nothing of it was selected: it stands as it stood
+                self._keep(partial(run.finished, interrupted=True))
 
     def pytest_unconfigure(self) -> None:
         self._termination.restore()
