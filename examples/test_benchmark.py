@@ -12,7 +12,7 @@ SHORT = {"repeats": 2, "min_window_s": 0.3}
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-@pytest.mark.llem_budget(energy_per_output_token_j=0.5, ttft_s__p95="2 s")
+@pytest.mark.llem_budget(energy_per_output_token_j="5 J", ttft_s__p95="2 s")
 def test_batching(llem, batch_size):
     result = llem.run(
         model="tiny",
@@ -25,7 +25,7 @@ def test_batching(llem, batch_size):
 
 
 @pytest.mark.parametrize("cycle", [1, 2, 3])
-@pytest.mark.llem_budget(energy_per_output_token_j=0.5)
+@pytest.mark.llem_budget(energy_per_output_token_j="5 J")
 def test_cycles(llem, cycle):
     """The same experiment three times: its budget is judged once more on the mean, and a baseline sees its spread."""
     llem.run(model="tiny", batch_size=2, dataset={"n": 4, "input_tokens": 16}, max_output_tokens=16, measure=SHORT)
