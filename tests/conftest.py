@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,7 @@ class Studies:
 
     def arguments(self) -> list[str]:
         """What loads the plugin, with the CPU estimate and locks of its own."""
-        loaded = [] if _installed() else ["-p", "pytest_llem.plugin"]
-        return [*loaded, "--llem-meter=cpu-estimate", f"--llem-lock-dir={self.locks}"]
+        return [*load_plugin(), "--llem-meter=cpu-estimate", f"--llem-lock-dir={self.locks}"]
 
     def run(self, *arguments: str | Path, timeout: float = 120) -> pytest.RunResult:
         """pytest in a process of its own."""
@@ -79,10 +79,10 @@ class Studies:
         return {result["cell_id"]: result for result in found}
 
 
-def _installed() -> bool:
-    from importlib.metadata import entry_points
-
-    return any(point.value == "pytest_llem.plugin" for point in entry_points(group="pytest11"))
+def load_plugin() -> list[str]:
+    """What pytest must be told to have the plugin: nothing, where its entry point is installed."""
+    installed = any(point.value == "pytest_llem.plugin" for point in entry_points(group="pytest11"))
+    return [] if installed else ["-p", "pytest_llem.plugin"]
 
 
 @pytest.fixture

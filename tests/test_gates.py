@@ -13,6 +13,7 @@ from pytest_llem.results.baseline import make_baseline, write_baseline
 from pytest_llem.results.budgets import judge
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.study.budget import Budget
+from tests.conftest import load_plugin
 from tests.results.runs import cycles, device, noisy, write_run
 
 METRIC = "energy_per_output_token_j"
@@ -56,7 +57,7 @@ def session(pytester: pytest.Pytester, bare: None) -> Session:
         cells = {r.cell_id: (str(folder / r.cell_id / "result.json"), r.config_hash) for r in results}
         (pytester.path / "cells.json").write_text(json.dumps(cells))
         pytester.makepyfile(test_cells=TESTS)
-        return pytester.runpytest_inprocess("-p", "pytest_llem.plugin", "-p", "no:cacheprovider", *arguments)
+        return pytester.runpytest_inprocess(*load_plugin(), "-p", "no:cacheprovider", *arguments)
 
     return run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SOURCE
+from tests.conftest import SOURCE, load_plugin
 
 HEAVY = ("pydantic", "yaml", "pynvml", "docker", "torch", "transformers", "vllm", "numpy", "filelock", "rich")
 
@@ -34,7 +34,7 @@ def test_importing_imports_nothing_heavy(module: str, tmp_path: Path) -> None:
 def test_a_run_without_studies_imports_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "test_plain.py").write_text("def test_plain(): pass\n")
     (tmp_path / "compose.yaml").write_text("services: {}\n")
-    run = "import pytest; assert pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'pytest_llem.plugin']) == 0"
+    run = f"import pytest; assert pytest.main(['-q', '-p', 'no:cacheprovider', *{load_plugin()}]) == 0"
     assert heavy_after(run, tmp_path) == "LOADED []"
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 
 from pytest_llem.runners.docker.owner import start_ticks
 from pytest_llem.runners.docker.sweep import sweep_dead_containers
+from tests.conftest import load_plugin
 
 from .helpers import SOURCE
 
@@ -31,12 +31,6 @@ dataset: {n: 1, input_tokens: 4}
 measure: {repeats: 1, min_window_s: 0.1}
 runner: docker
 """
-
-
-def plugin_arguments() -> list[str]:
-    """How a pytest finds the plugin where it is not installed but only on the path."""
-    installed = any(entry.value == "pytest_llem.plugin" for entry in entry_points(group="pytest11"))
-    return [] if installed else ["-p", "pytest_llem.plugin"]
 
 
 class Run:
@@ -94,7 +88,7 @@ class Run:
             self.process.wait()
 
 
-PYTEST = ["-m", "pytest", *plugin_arguments()]
+PYTEST = ["-m", "pytest", *load_plugin()]
 XDIST = [*PYTEST, "-n", "1"]
 LLEM = ["-c", "import sys; from pytest_llem.cli import main; sys.exit(main(sys.argv[1:]))", "run"]
 
