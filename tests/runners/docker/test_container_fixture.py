@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import load_plugin
+
 from .helpers import SOURCE
-from .test_interrupts import plugin_arguments
 
 pytestmark = pytest.mark.docker
 TESTS = """
@@ -53,7 +54,7 @@ def test_needs_an_image(llem_container):
 def run_tests(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(TESTS)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *plugin_arguments(), "-p", "no:cacheprovider", "-v", *arguments],
+        [sys.executable, "-m", "pytest", *load_plugin(), "-p", "no:cacheprovider", "-v", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
         capture_output=True,

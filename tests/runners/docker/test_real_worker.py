@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import load_plugin
+
 from .helpers import SOURCE
-from .test_interrupts import plugin_arguments
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 TOKEN = "hf_secret_in_a_test"
@@ -38,7 +39,7 @@ def run_study(
             sys.executable,
             "-m",
             "pytest",
-            *plugin_arguments(),
+            *load_plugin(),
             f"--llem-runner={runner}",
             "--llem-lock-dir=locks",
             *arguments,

@@ -16,9 +16,9 @@ from pytest_llem.runners.docker.runner import DockerRunner
 from pytest_llem.runners.docker.settings import DockerSettings, settings_from
 from pytest_llem.runners.fleet import make_runner
 from pytest_llem.study.runner import RunnerChoice
+from tests.conftest import load_plugin
 
 from .helpers import SOURCE
-from .test_interrupts import plugin_arguments
 
 STUDY = """
 llem: 1
@@ -55,7 +55,7 @@ def test_the_runners_own_image_wins_over_the_option() -> None:
 def run(folder: Path, text: str, *arguments: str, **environment: str) -> str:
     (folder / "study.yaml").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *plugin_arguments(), "--llem-lock-dir=locks", *arguments, "study.yaml"],
+        [sys.executable, "-m", "pytest", *load_plugin(), "--llem-lock-dir=locks", *arguments, "study.yaml"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(SOURCE), **environment},
         capture_output=True,
