@@ -22,7 +22,8 @@ Inconclusive = Literal["fail", "pass", "skip"]
 OtherBoard = Literal["widen", "refuse"]
 
 
-@dataclass(frozen=True)
+# The two below are made in every pytest run, and writing each of a dataclass's methods takes time: none that is not used.
+@dataclass(frozen=True, eq=False, repr=False, match_args=False)
 class Options:
     """What the user asked for. ``None`` means not said anywhere."""
 
@@ -56,7 +57,7 @@ class Options:
     md: Path | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False, match_args=False)
 class Option:
     """One option: its command line form and, where ``ini`` is given, the ini key that backs it."""
 

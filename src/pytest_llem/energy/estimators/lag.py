@@ -46,13 +46,14 @@ def find_lag(knots: Knots, start: float, end: float, last_start: float) -> Lag:
     rest = knots.energy[after[-1]] - knots.energy - idle * (knots.time[after[-1]] - knots.time)
     full = np.diff(knots.energy[inside[-4:]]) / np.diff(knots.time[inside[-4:]]) - idle
     if len(full):
-        power, spread = float(full.mean()), float(np.ptp(full) / 2 / abs(full.mean()))
+        power = float(full.mean())
     elif last_start == start:
-        power, spread = float(rest[before[-1]]) / (end - start), UNSEEN_SD
+        power = float(rest[before[-1]]) / (end - start)
     else:
         return prior
-    if power < FAINT * idle:
+    if not power > max(0.0, FAINT * idle):  # a workload that sleeps shows no lag
         return prior
+    spread = float(np.ptp(full)) / 2 / power if len(full) else UNSEEN_SD
     last, first = inside[-1], after[0]
     missing = rest[last] / power - (end - knots.time[last])
     missing_sd = np.hypot(knots.time_sd, TIMING_SD_S) + max(LEVEL_SD, spread) * (end - knots.time[last] + H200_S)
