@@ -22,7 +22,7 @@ Inconclusive = Literal["fail", "pass", "skip"]
 OtherBoard = Literal["widen", "refuse"]
 
 
-# The two below are made in every pytest run, and writing each of a dataclass's methods takes time: none that is not used.
+# Both are made in every pytest run, and writing a dataclass's methods takes time: none that is not used.
 @dataclass(frozen=True, eq=False, repr=False, match_args=False)
 class Options:
     """What the user asked for. ``None`` means not said anywhere."""
