@@ -14,7 +14,8 @@ import pytest
 
 from pytest_llem.energy.gpus import Gpu
 from pytest_llem.options import options_of
-from pytest_llem.report.live import LogLines, TerminalLine
+from pytest_llem.report.live import LogLines, Pace, TerminalLine
+from pytest_llem.report.units import duration
 from pytest_llem.reporting import LlemWarning
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import RunFolder
@@ -49,6 +50,7 @@ class WatchedBench:
 
     def __init__(self, config: pytest.Config) -> None:
         options = options_of(config)
+        planned = config.stash.get(planned_key, ())
         self._bench = Bench(
             Settings(
                 meter=options.meter,
@@ -61,8 +63,10 @@ class WatchedBench:
             ),
             amend=lambda found: config.hook.pytest_llem_environment(config=config, environment=found),
             warn=lambda text: warnings.warn(LlemWarning(text), stacklevel=1),
-            planned=config.stash.get(planned_key, ()),
+            planned=planned,
         )
+        self._pace = Pace(len(planned))
+        self._window_s = 0.0  # of the running experiment, with the idle time beside it
         self._lock_dir = options.lock_dir or default_lock_dir()
         self._busy = options.busy
         self._config = config
@@ -71,9 +75,12 @@ class WatchedBench:
 
     def run(self, cell: Cell, folder: RunFolder, base: Path, retries: int = 0) -> tuple[ExperimentResult, Path]:
         """Run one experiment, showing how it goes."""
+        self._pace.begin()
+        self._window_s = cell.config.measure.min_window_s + (cell.config.measure.bracket_s or 0.5)
         try:
             return self._bench.run(cell, folder, base, self._listen, retries)
         finally:
+            self._pace.end()
             self._say(None)
 
     @property
@@ -103,7 +110,11 @@ class WatchedBench:
     def _listen(self, progress: Progress) -> None:
         count = f" {progress.done}/{progress.total}" if progress.total else ""
         detail = f": {progress.text}" if progress.text else ""
-        self._say(f"[{progress.cell_id}] {WORDS.get(progress.phase, progress.phase)}{count}{detail}")
+        needs_s = (progress.total - progress.done + 1) * self._window_s if progress.phase == "window" else None
+        left_s = self._pace.left_s(needs_s)
+        left = "" if left_s is None else f", about {duration(left_s)} left"
+        word = WORDS.get(progress.phase, progress.phase)
+        self._say(f"[{self._pace.place()}: {progress.cell_id}] {word}{count}{detail}{left}")
 
     def _say(self, text: str | None) -> None:
         if self._display is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_llem.report.live import LogLines, TerminalLine
+from pytest_llem.report.live import LogLines, Pace, TerminalLine
 
 
 def test_a_log_gets_a_line_when_an_experiment_takes_long_and_then_seldom() -> None:
@@ -31,3 +31,25 @@ def test_a_terminal_line_is_cut_to_the_room_and_leaves_the_cursor_where_it_was()
     assert len(written) == 1
     line.clear()
     assert written[-1] == "\x1b[K"
+
+
+def test_the_time_left_is_learnt_from_what_is_through() -> None:
+    clock = [0.0]
+    pace = Pace(4, lambda: clock[0])
+    pace.begin()
+    assert (pace.place(), pace.left_s(None)) == ("1 of 4", None)
+    clock[0] = 6.0
+    assert pace.left_s(4.0) == 4.0 + 3 * 10.0  # ten seconds each, as it looks from the first
+    clock[0] = 12.0
+    pace.end()
+    pace.begin()
+    clock[0] = 15.0
+    assert (pace.place(), pace.left_s(None)) == ("2 of 4", 9.0 + 2 * 12.0)
+    clock[0] = 40.0
+    assert pace.left_s(None) == 2 * 12.0  # slower than the one before: at least the others
+
+
+def test_an_experiment_more_than_planned_has_a_number_only() -> None:
+    pace = Pace(0, lambda: 0.0)
+    pace.begin()
+    assert (pace.place(), pace.left_s(None)) == ("1", None)
