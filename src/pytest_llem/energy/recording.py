@@ -102,7 +102,8 @@ class Recording:
         beyond = polled[(time < own[0, 0] - STALE_S) | (time > own[-1, 0] + STALE_S)].copy()
         beyond[:, 2] = np.nan
         both = np.concatenate((own, beyond))
-        return both[np.argsort(both[:, 0], kind="stable")]
+        ordered: Samples = both[np.argsort(both[:, 0], kind="stable")]
+        return ordered
 
     @property
     def _stepless(self) -> bool:

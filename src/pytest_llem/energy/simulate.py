@@ -75,7 +75,7 @@ def simulate(
     meter = meter or SimulatedMeter()
     rng = np.random.default_rng(seed)
     start, end = t0 - before_s, t1 + after_s
-    edges = np.arange(start - 0.5, end + 0.2, _FINE_S)
+    edges = np.arange(start - 0.5, end + 0.2, _FINE_S, dtype=np.float64)
     watts = power((edges[1:] + edges[:-1]) / 2)
     felt = _low_pass(watts, meter.lag_s)
     total = np.concatenate(([0.0], np.cumsum(felt * _FINE_S))) + 1000.0

@@ -39,7 +39,7 @@ def cycles_needed(
 
     First: cycles now, with the baseline's ``m`` as they are. Second: cycles on both sides. None where ``MOST_CYCLES``
     are not enough: the change lies too near the tolerance, or sessions differ too much among themselves."""
-    count = np.arange(2.0, MOST_CYCLES + 1)[:, None]
+    count = np.arange(2, MOST_CYCLES + 1, dtype=np.float64)[:, None]
     alone = _first(design, count, np.full_like(count, m), shift, margin, alpha, tests)
     both = _first(design, count, count, shift, margin, alpha, tests)
     return alone, both

@@ -33,7 +33,8 @@ class Boundaries:
     def part_sd(self) -> Floats:
         """Standard deviation (J) of the energy between each two neighbouring boundaries."""
         common = np.zeros(len(self.sd)) if self.shared is None else self.shared
-        return np.sqrt(self.sd[1:] ** 2 + self.sd[:-1] ** 2 + np.diff(common) ** 2)
+        sd: Floats = np.sqrt(self.sd[1:] ** 2 + self.sd[:-1] ** 2 + np.diff(common) ** 2)
+        return sd
 
     def sum_sd(self, ends: Floats) -> float:
         """Standard deviation (J) of the sum of ``ends[i]`` times the energy at each boundary i."""
