@@ -8,12 +8,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pytest_llem.version import __version__
+
 if TYPE_CHECKING:
     from pytest_llem.api import StudyResult, run_experiment, run_study
     from pytest_llem.results.model import ExperimentResult
     from pytest_llem.study import ExperimentConfig, Study, load_study
 
-__version__ = "0.1.0"
+
 __all__ = [
     "ExperimentConfig",
     "ExperimentResult",

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import pytest_llem
 from pytest_llem.errors import Cancelled, LlemError
 from pytest_llem.results.clock import new_stamp
 from pytest_llem.results.manifest import Status
@@ -30,6 +29,7 @@ from pytest_llem.runners.progress import Progress, ignore
 from pytest_llem.runners.raising import raised
 from pytest_llem.runners.sharing import by_engine
 from pytest_llem.study import Cell, ExperimentConfig, Study, load_study, study_from_mapping
+from pytest_llem.version import __version__
 
 __all__ = ["Progress", "RunSettings", "StudyResult", "run_experiment", "run_study"]
 
@@ -136,7 +136,7 @@ class _Sitting:
         self._base = Path.cwd() if study.path is None else study.path.parent
         self._resumed = resume is not None
         folder = self._folder(resume)
-        begin(folder, study, {_name(cell): cell for cell in study.cells}, pytest_llem.__version__)
+        begin(folder, study, {_name(cell): cell for cell in study.cells}, __version__)
         self.run = Run.open(folder.path)
         self._deadline = time.monotonic() + (study.execution.study_timeout_s or math.inf)
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_llem import __version__
 from pytest_llem.commands.arguments import ab_arguments, compare_arguments, report_arguments
 from pytest_llem.errors import LlemError, StudyError
+from pytest_llem.version import __version__
 
 _EPILOG = """examples:
   llem run studies/                     run all studies of a folder and judge them

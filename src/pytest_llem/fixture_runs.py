@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest_llem
 from pytest_llem.reporting import flat_figures, overall
 from pytest_llem.results.clock import now
 from pytest_llem.results.manifest import Entry, Manifest, Status
 from pytest_llem.results.run import Run
 from pytest_llem.results.store import RunFolder, read_result
+from pytest_llem.version import __version__
 
 _STATUS: dict[str, Status] = {"over_budget": "over_budget"}
 
@@ -21,7 +21,7 @@ def open_run(path: Path, study: str, test_file: Path) -> Run:
     """The run in a folder that a test has made; its manifest is made where there is none."""
     folder = RunFolder(path)
     manifest = Manifest(
-        tool_version=pytest_llem.__version__,
+        tool_version=__version__,
         run_id=folder.run_id,
         study=study,
         study_file=str(test_file),

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import pytest
 
-import pytest_llem
 from pytest_llem.errors import ResultError
 from pytest_llem.live import planned_key
 from pytest_llem.nodes import StudyFile, StudyItem
@@ -15,6 +14,7 @@ from pytest_llem.options import options_of
 from pytest_llem.results.resume import folder_of, stored
 from pytest_llem.results.run import begin
 from pytest_llem.results.store import RunFolder
+from pytest_llem.version import __version__
 
 
 def prepare(items: Iterable[pytest.Item], config: pytest.Config, stamp: str) -> None:
@@ -34,7 +34,7 @@ def prepare(items: Iterable[pytest.Item], config: pytest.Config, stamp: str) -> 
             suffix = "" if number == 1 else f"-{number}"  # two studies of one name in one run
             known = folder_of(options.results, stamp, file.study) if options.resume else None
             file.folder = known or RunFolder.create(options.results, file.study.name, stamp + suffix)
-            begin(file.folder, file.study, {item.nodeid: item.cell for item in own}, pytest_llem.__version__)
+            begin(file.folder, file.study, {item.nodeid: item.cell for item in own}, __version__)
             _set_out(file, own, resumed=known is not None)
     except ResultError as error:
         raise pytest.UsageError(str(error)) from None

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest_llem
 from pytest_llem.energy.gpus import Gpu
 from pytest_llem.energy.idle import Finding
 from pytest_llem.energy.trace import dump_traces
@@ -29,6 +28,7 @@ from pytest_llem.runners.sharing import engine_of
 from pytest_llem.runners.station import Station, sweep_dead_stations
 from pytest_llem.runners.surroundings import Surroundings
 from pytest_llem.study.cell import Cell
+from pytest_llem.version import __version__
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Bench:
             notes.append(f"ran in the worker of {held.served[0]}, whose loaded engine it shares")
         held.served.append(cell.id)
         around = Circumstances(
-            tool_version=pytest_llem.__version__,
+            tool_version=__version__,
             run_id=folder.run_id,
             environment_hash=self._surroundings.of(folder, base, dict(worker.versions)),
             started_at=started,

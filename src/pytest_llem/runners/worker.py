@@ -19,7 +19,6 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-import pytest_llem
 from pytest_llem.backends.base import Backend, Engine
 from pytest_llem.backends.registry import get_backend
 from pytest_llem.datasets.prompts import PromptSet, make_prompts
@@ -30,6 +29,7 @@ from pytest_llem.runners.worker_link import Dismissed, HostLink
 from pytest_llem.runners.worker_result import PeakMemory, PromptReport, Span, WorkerResult
 from pytest_llem.runners.worker_windows import Workload, run_window, warm_up
 from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.version import __version__
 
 
 class Worker:
@@ -136,7 +136,7 @@ def _notes(engine: Engine, reused: bool, outputs: int) -> tuple[str, ...]:
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), "pytest-llem": pytest_llem.__version__}
+    return {"python": platform.python_version(), "pytest-llem": __version__}
 
 
 def _end_orderly(number: int, frame: FrameType | None) -> None:

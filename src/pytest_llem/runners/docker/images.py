@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pytest_llem import __version__
 from pytest_llem.runners.messages import PROTOCOL_VERSION
+from pytest_llem.version import __version__
 
 PUBLISHED = "ghcr.io/pytest-llem/pytest-llem"
 CUDA_MAJOR = 13  # of the published images
