@@ -52,7 +52,8 @@ def build_context(base_image: str, act: str, labels: dict[str, str]) -> io.Bytes
     ]
     files = {"Dockerfile": "\n".join(lines).encode()}
     files["pytest_llem/runners/worker.py"] = (HERE / "standin.py").read_bytes()
-    for name in ("__init__", "runners/__init__", "runners/messages", "runners/docker/__init__", "runners/docker/entry"):
+    package = ("__init__", "version", "runners/__init__", "runners/messages")
+    for name in (*package, "runners/docker/__init__", "runners/docker/entry"):
         files[f"pytest_llem/{name}.py"] = (SOURCE / "pytest_llem" / f"{name}.py").read_bytes()
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
