@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_llem.report.html.data import CellRow
 from pytest_llem.report.html.markup import OUTCOMES, badge, flags, links, number, plain, short, text
 from pytest_llem.report.units import scale
-from pytest_llem.results.model import ExperimentResult
 
 MOST_AXES = 5  # columns of swept values; a study with more is better read by its cells' names
 MANY = 300  # rows; from here on the browser lays the table out only when it comes into view
@@ -110,8 +109,8 @@ def _is_energy(figure: Figure) -> bool:
 
 
 def _values(cells: Sequence[CellRow], figure: Figure) -> list[float]:
-    read: Callable[[ExperimentResult], float | None] = lambda result: result.figure(figure.metric)[0]  # noqa: E731
-    return [value for cell in cells if cell.result is not None and (value := read(cell.result)) is not None]
+    found = [cell.result.figure(figure.metric)[0] for cell in cells if cell.result is not None]
+    return [value for value in found if value is not None]
 
 
 def _factor(cells: Sequence[CellRow], figure: Figure) -> tuple[float, str]:
