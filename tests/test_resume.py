@@ -183,11 +183,8 @@ def test_retries_are_for_workers_not_for_budgets(studies: Studies) -> None:
     studies.write(HEAD + "execution: {retries: 2}\nbudgets: [{metric: e2el_s, max: 0}]\n", "dear.yaml")
     result = studies.run()
     result.assert_outcomes(failed=2)
-    logs = {
-        path.parts[-3].partition("-2")[0]: path.read_text()
-        for path in studies.pytester.path.glob("llem-results/*/*/worker.log")
-    }
-    tries = sorted(log.count("BackendError: the instant backend was told to fail") for log in logs.values())
+    logs = [path.read_text() for path in studies.pytester.path.glob("llem-results/*/*/worker.log")]
+    tries = sorted(log.count("BackendError: the instant backend was told to fail") for log in logs)
     assert tries[-1] >= 3
     (result_file,) = studies.pytester.path.glob("llem-results/*/*/result.json")
     assert json.loads(result_file.read_text())["warnings"] == [], "nothing was tried again"
