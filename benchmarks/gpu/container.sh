@@ -4,40 +4,35 @@
 # that borrows the host's /usr and /opt.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd) out=$1
-work=$(mktemp -d)
-chmod 755 "$work"
-docker build -q -t llem-host:2 - <<'D'
-FROM llem-host:1
-LABEL org.pytest-llem.protocol=1 org.pytest-llem.schema=1 org.pytest-llem.cuda=13.0
-D
-root=$(cd "$here/../.." && pwd)
-export HOST_PYTHON=/opt/torch/.venv/bin/python3 HOST_MOUNTS=/usr:/opt:/tmp/llem-gpu:$root/src
-export PYTHONPATH=$here:$PYTHONPATH
-run="python3 -m pytest -p pytest_llem.plugin -p host_image -p no:cacheprovider -q"
+mkdir -p "$out"
+chmod 755 "$out"
+. "$here/borrowed_image.sh"
+run() { python3 -m pytest -p pytest_llem.plugin -p host_image -p no:cacheprovider -q "$@" "$here/container-1b.yaml" 2>&1; }
 
 echo "== without the toolkit and without CDI"
 mv /etc/cdi /etc/cdi.away
-$run --llem-runner=docker:llem-host:2 --llem-results="$work/none" "$here/container-1b.yaml"; echo "exit status $?"
+{ run --llem-runner=docker:$IMAGE --llem-results="$out/none"; echo "exit status $?"; } | tee "$out/preflight.log"
 mv /etc/cdi.away /etc/cdi
+echo "== in turn, locally and in a container"
 for round in 1 2 3; do
-    for runner in local docker:llem-host:2; do
-        $run --llem-runner=$runner --llem-results="$work/${runner%%:*}" "$here/container-1b.yaml" >"$work/${runner%%:*}-$round.log" 2>&1 || tail -30 "$work/${runner%%:*}-$round.log"
+    for runner in local docker:$IMAGE; do
+        run --llem-runner=$runner --llem-results="$out/${runner%%:*}" >"$out/${runner%%:*}-$round.log" || tail -30 "$out/${runner%%:*}-$round.log"
     done
 done
-python3 "$here/spread.py" "$work/local"
-python3 "$here/spread.py" "$work/docker"
+{ python3 "$here/spread.py" "$out/local"; python3 "$here/spread.py" "$out/docker"; } | tee "$out/spread.txt"
 echo "== Ctrl-C in the middle of a study"
-# A job in the background ignores SIGINT unless it is told not to.
-env --default-signal=INT python3 -c 'import sys; from pytest_llem.cli import main; sys.exit(main())' run "$here/squat.yaml" "$here/container-1b.yaml" -p host_image -p no:cacheprovider \
-    --llem-runner=docker:llem-host:2 --llem-results="$work/interrupted" >"$work/interrupted.log" 2>&1 &
-pid=$!
-for _ in $(seq 60); do docker ps --format '{{.Names}}' | grep -q . && break; sleep 0.5; done
-sleep 8
-kill -INT $pid; began=$SECONDS; wait $pid; echo "exit status $? after $((SECONDS - began)) s"
-tail -8 "$work/interrupted.log"
-echo "containers left: $(docker ps -aq --filter label=llem.run | wc -l)"
-for manifest in "$work"/interrupted/*/manifest.json; do
-    python3 -c 'import json, sys; m = json.load(open(sys.argv[1])); print(m["study"], m["status"], [c["status"] for c in m["cells"]])' "$manifest"
-done
-find "$work" -name timeseries.parquet -delete
-tar -C "$work" -czf "$out/container.tar.gz" .
+{
+    # A job in the background ignores SIGINT unless it is told not to.
+    env --default-signal=INT python3 -c 'import sys; from pytest_llem.cli import main; sys.exit(main())' run \
+        "$here/squat.yaml" "$here/container-1b.yaml" -p host_image -p no:cacheprovider \
+        --llem-runner=docker:$IMAGE --llem-results="$out/interrupted" >"$out/interrupted.log" 2>&1 &
+    pid=$!
+    for _ in $(seq 60); do docker ps --format '{{.Names}}' | grep -q . && break; sleep 0.5; done
+    sleep 8
+    kill -INT $pid; began=$SECONDS; wait $pid; echo "exit status $? after $((SECONDS - began)) s"
+    tail -8 "$out/interrupted.log"
+    echo "containers left: $(docker ps -aq --filter label=llem.run | wc -l)"
+    for manifest in "$out"/interrupted/*/manifest.json; do
+        python3 -c 'import json, sys; m = json.load(open(sys.argv[1])); print(m["study"], m["status"], [c["status"] for c in m["cells"]])' "$manifest"
+    done
+} | tee "$out/ctrl-c.txt"

@@ -1,6 +1,9 @@
-"""recorder_effect.py [PAIRS]: does recording slow the workload down? Windows with and without it, in turn, on one GPU.
+"""recorder_effect.py [WINDOWS]: does recording slow the workload down? Windows with and without it, in turn, on a GPU.
 
-Prints tokens/s of each pair, the mean ratio with its 95 % interval, and the CPU share of the recorder."""
+Two workloads: transformers' ``generate``, which waits for the processor, and a fixed CUDA workload, which repeats to a
+thousandth. Prints the rate in each window, the mean ratio of a recorded one to its two neighbours with its 95 %
+interval, and the recorder's share of one core.
+"""
 
 from __future__ import annotations
 
@@ -10,51 +13,61 @@ import tempfile
 import time
 from pathlib import Path
 
+from matmul_backend import MatmulBackend
+
+from pytest_llem.backends.base import Engine
 from pytest_llem.backends.pytorch import PytorchBackend
 from pytest_llem.energy.choose import choose_meter
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.study import study_from_mapping
+from pytest_llem.study.config import ExperimentConfig
 
-SECONDS = 3.0
+SECONDS = 2.0
 
 
-def main(pairs: int) -> None:
+def main(windows: int) -> None:
     study = {
+        "llem": 1,
         "model": {"id": "shape:llama-1b", "dtype": "bfloat16"},
         "max_output_tokens": 32,
         "pytorch": {"batch_size": 64},
     }
-    config = study_from_mapping({"llem": 1, **study}, name="effect").cells[0].config
-    prompts = [[100 + i + j for j in range(128)] for i in range(64)]
-    engine = PytorchBackend().load(config, print)
+    config = study_from_mapping(study, name="effect").cells[0].config
+    for name, backend in (("generate", PytorchBackend()), ("fixed workload", MatmulBackend())):
+        engine = backend.load(config, print)
+        measure(name, engine, config, windows)
+        engine.close()
+
+
+def measure(name: str, engine: Engine, config: ExperimentConfig, windows: int) -> None:
+    """Windows without, with, without recording, and so on; prints the ratios."""
     meter = choose_meter("nvml").meter
+    rate(engine, config)
+    off = [rate(engine, config)]
+    on, shares = [], []
+    for _ in range(windows):
+        with tempfile.TemporaryDirectory() as folder, Recorder("nvml", meter.devices(), Path(folder)) as recorder:
+            recorder.pace("quiet")
+            on.append(rate(engine, config))
+            shares.append(recorder.stop().cost.cpu_share or 0.0)
+        off.append(rate(engine, config))
+    ratios = [2 * one / (before + after) for one, before, after in zip(on, off, off[1:], strict=False)]
+    for number, (one, ratio, share) in enumerate(zip(on, ratios, shares, strict=True)):
+        print(f"{name} {number}: off {off[number]:9.1f}  on {one:9.1f} tokens/s  ratio {ratio:.4f}  CPU {share:.3f}")
+    half = 2 * statistics.stdev(ratios) / len(ratios) ** 0.5
+    print(f"{name}: with recording / without = {statistics.fmean(ratios):.4f} ± {half:.4f}", flush=True)
 
-    def rate() -> float:
-        engine.synchronize()
-        start, tokens = time.monotonic(), 0
-        while time.monotonic() - start < SECONDS:
-            tokens += sum(len(answer.token_ids) for answer in engine.generate(prompts, config, lambda *_: None))
-        engine.synchronize()
-        return tokens / (time.monotonic() - start)
 
-    rate()
-    ratios: dict[str, list[float]] = {"dense": [], "quiet": []}
-    for number in range(pairs):
-        for mode in ("dense", "quiet"):
-            off = rate()
-            with tempfile.TemporaryDirectory() as folder, Recorder("nvml", meter.devices(), Path(folder)) as recorder:
-                recorder.pace(mode)
-                on = rate()
-                cost = recorder.stop().cost
-            again = rate()
-            ratio = 2 * on / (off + again)
-            ratios[mode].append(ratio)
-            rates = f"off {off:8.0f}  on {on:8.0f}  off {again:8.0f} tokens/s"
-            print(f"{number} {mode:5} {rates}  ratio {ratio:.4f}  CPU share {cost.cpu_share:.3f}")
-    for mode, values in ratios.items():
-        mean, half = statistics.fmean(values), 2 * statistics.stdev(values) / len(values) ** 0.5
-        print(f"{mode}: tokens/s with recording / without = {mean:.4f} ± {half:.4f}")
+def rate(engine: Engine, config: ExperimentConfig) -> float:
+    """Tokens per second over one window."""
+    prompts = [[100 + i + j for j in range(128)] for i in range(64)]
+    engine.synchronize()
+    start, tokens = time.monotonic(), 0
+    while time.monotonic() - start < SECONDS:
+        tokens += sum(len(answer.token_ids) for answer in engine.generate(prompts, config, lambda *_: None))
+    engine.synchronize()
+    return tokens / (time.monotonic() - start)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 8)
