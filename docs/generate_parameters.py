@@ -10,13 +10,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel
 
-from pytest_llem.study import pytorch_audit, vllm_audit
+from pytest_llem.study import vllm
 from pytest_llem.study.pytorch import PytorchConfig, Quantization, TorchCompile
 from pytest_llem.study.vllm import VllmBeamSearch, VllmEngine, VllmSampling
 
 FOLDER = Path(__file__).parent / "backends"
+AUDIT: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load((FOLDER / "left_out.yaml").read_text())
 Defaults = Mapping[str, object]
 
 _LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
@@ -41,12 +43,12 @@ def vllm_page() -> str:
     return "\n".join(
         [
             _VLLM_INTRODUCTION,
-            _exposed("vllm.engine", "EngineArgs", VllmEngine, vllm_audit.ENGINE_DEFAULTS),
-            _exposed("vllm.sampling", "SamplingParams", VllmSampling, vllm_audit.SAMPLING_DEFAULTS),
+            _exposed("vllm.engine", "EngineArgs", VllmEngine, AUDIT["EngineArgs"]["defaults"]),
+            _exposed("vllm.sampling", "SamplingParams", VllmSampling, AUDIT["SamplingParams"]["defaults"]),
             _exposed("vllm.beam_search", "BeamSearchParams", VllmBeamSearch, {}),
-            _elsewhere("EngineArgs", vllm_audit.ENGINE_SET, vllm_audit.ENGINE_LEFT_OUT),
-            _elsewhere("SamplingParams", vllm_audit.SAMPLING_SET, vllm_audit.SAMPLING_LEFT_OUT),
-            _elsewhere("BeamSearchParams", vllm_audit.BEAM_SEARCH_SET, vllm_audit.BEAM_SEARCH_LEFT_OUT),
+            _elsewhere("EngineArgs", vllm.ENGINE_SET),
+            _elsewhere("SamplingParams", vllm.SAMPLING_SET),
+            _elsewhere("BeamSearchParams", vllm.BEAM_SEARCH_SET),
         ]
     )
 
@@ -59,7 +61,7 @@ def pytorch_page() -> str:
             _exposed("pytorch", "from_pretrained and generate", PytorchConfig, {}),
             _exposed("pytorch.torch_compile", "torch.compile", TorchCompile, {}),
             _exposed("pytorch.quantization", "BitsAndBytesConfig", Quantization, {}),
-            _elsewhere("GenerationConfig", pytorch_audit.GENERATION_SET, pytorch_audit.GENERATION_LEFT_OUT),
+            _elsewhere("GenerationConfig", AUDIT["GenerationConfig"]["set"]),
         ]
     )
 
@@ -82,16 +84,16 @@ def _exposed(section: str, library: str, model: type[BaseModel], defaults: Defau
     return f"## `{section}`: {library}\n\n{_table(heads, rows)}"
 
 
-def _elsewhere(library: str, taken: Mapping[str, str], left_out: Mapping[str, str]) -> str:
-    by_reason: dict[str, list[str]] = {}
-    for name, reason in left_out.items():
-        by_reason.setdefault(reason, []).append(f"`{name}`")
+def _elsewhere(library: str, taken: Mapping[str, str]) -> str:
+    left_out = [[why, ", ".join(f"`{name}`" for name in names)] for why, names in AUDIT[library]["left out"].items()]
     return "\n".join(
         [
             f"## {library}: set by other keys, or by the backend\n",
             _table(["field", "by what"], [[f"`{name}`", reason] for name, reason in taken.items()]),
             f"## {library}: left out\n",
-            _table(["reason", "fields"], [[reason, ", ".join(names)] for reason, names in by_reason.items()]),
+            _table(
+                ["reason", "fields"], left_out
+            ),
         ]
     )
 

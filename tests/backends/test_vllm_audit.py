@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import BaseModel
 
 from pytest_llem.backends.vllm import versions
-from pytest_llem.study import vllm_audit as audit
-from pytest_llem.study.vllm import VllmBeamSearch, VllmEngine, VllmSampling
+from pytest_llem.study import vllm
 from tests.backends.vllm_case import require_vllm
 
-KNOWN: dict[str, tuple[type[BaseModel], dict[str, str], dict[str, str]]] = {
-    "EngineArgs": (VllmEngine, audit.ENGINE_SET, audit.ENGINE_LEFT_OUT),
-    "SamplingParams": (VllmSampling, audit.SAMPLING_SET, audit.SAMPLING_LEFT_OUT),
-    "BeamSearchParams": (VllmBeamSearch, audit.BEAM_SEARCH_SET, audit.BEAM_SEARCH_LEFT_OUT),
+AUDIT = yaml.safe_load(Path(__file__).parents[2].joinpath("docs/backends/left_out.yaml").read_text())
+KNOWN: dict[str, tuple[type[BaseModel], dict[str, str]]] = {
+    "EngineArgs": (vllm.VllmEngine, vllm.ENGINE_SET),
+    "SamplingParams": (vllm.VllmSampling, vllm.SAMPLING_SET),
+    "BeamSearchParams": (vllm.VllmBeamSearch, vllm.BEAM_SEARCH_SET),
 }
 ONLY_OLDEST = {"EngineArgs": versions.ENGINE_ONLY_OLDEST}
 ONLY_NEWEST = {
@@ -26,8 +28,13 @@ ONLY_NEWEST = {
 
 
 def known(name: str) -> set[str]:
-    model, taken, left_out = KNOWN[name]
-    return (set(model.model_fields) - {"extra"}) | set(taken) | set(left_out)
+    return set().union(*places(name))
+
+
+def places(name: str) -> list[set[str]]:
+    """The fields that a study has, those that are set, and those that are left out, by reason."""
+    model, taken = KNOWN[name]
+    return [set(model.model_fields) - {"extra"}, set(taken), *map(set, AUDIT[name]["left out"].values())]
 
 
 def installed_fields(name: str) -> dict[str, object]:
@@ -40,6 +47,11 @@ def installed_fields(name: str) -> dict[str, object]:
         return {field.name: field.default for field in dataclasses.fields(EngineArgs)}
     struct = {"SamplingParams": SamplingParams, "BeamSearchParams": BeamSearchParams}[name]
     return {field.name: field.default for field in msgspec.structs.fields(struct)}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_audit_puts_each_field_in_one_place(name: str) -> None:
+    assert sum(map(len, places(name))) == len(known(name))
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -64,11 +76,10 @@ def test_the_audit_knows_exactly_the_installed_fields(name: str) -> None:
 
 
 @pytest.mark.vllm
-@pytest.mark.parametrize(
-    ("name", "expected"), [("EngineArgs", audit.ENGINE_DEFAULTS), ("SamplingParams", audit.SAMPLING_DEFAULTS)]
-)
-def test_the_defaults_that_the_page_tells_are_vllms(name: str, expected: dict[str, object]) -> None:
+@pytest.mark.parametrize("name", ["EngineArgs", "SamplingParams"])
+def test_the_defaults_that_the_page_tells_are_vllms(name: str) -> None:
     require_vllm()
+    expected: dict[str, object] = AUDIT[name]["defaults"]
     if versions.release(versions.installed() or "") != versions.NEWEST:
         pytest.skip("the page tells the defaults of the newest known version")
     defaults = installed_fields(name)

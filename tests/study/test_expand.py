@@ -63,7 +63,7 @@ def test_a_temperature_is_swept_where_it_matters(load: Load) -> None:
 def test_equal_experiments_of_vllm_run_once(load: Load) -> None:
     study = load("backend: vllm\nsweep: {vllm.sampling.top_p: [0.5, 0.9]}")
     assert len(study.cells) == 1
-    assert study.merged[0].because == "vllm.sampling.top_p has no effect beside the other values"
+    assert study.merged[0].because == "vllm.sampling.top_p has no effect with temperature: 0"
 
 
 def test_an_explicit_experiment_that_the_sweep_has_already_runs_once(load: Load) -> None:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from pytest_llem.study import ExperimentConfig, config_hash
-from pytest_llem.study.effective import effective
+from pytest_llem.study.identity import effective
 from tests.study.conftest import Load
 
 FROZEN = {

@@ -10,11 +10,8 @@ import pytest
 from pytest_llem.errors import StudyError
 from pytest_llem.study import (
     Budget,
-    ExperimentConfig,
     Overrides,
     RunnerChoice,
-    cell_from_config,
-    config_hash,
     load_study,
     study_from_mapping,
 )
@@ -59,19 +56,6 @@ def test_a_mapping_may_hold_what_a_file_may_hold(tmp_path: Path) -> None:
     first, second = str(caught.value).splitlines()
     assert first == "a.py: seed: a study cannot hold a object"
     assert second.endswith("is nested deeper than 40 levels")
-
-
-def test_one_experiment_without_a_study() -> None:
-    config = ExperimentConfig.model_validate({"model": {"id": "tiny"}, "pytorch": {"top_k": 3}})
-    cell = cell_from_config(config, "tests", "test_x[a/b]", budgets=[Budget(metric="energy_j", max=1)], overrides=QUIET)
-    assert (cell.study, cell.id, cell.cycle) == ("tests", "test_x_a_b", 1)
-    assert cell.config_hash == config_hash(config)
-    assert cell.config.pytorch is not None
-    assert cell.config.pytorch.top_k is None, "the effective configuration is what runs"
-    surrounded = Overrides(runner="docker:x", seed=7, timeout_s=5, budgets=("duration_s<=1",), environment={})
-    cell = cell_from_config(config, "tests", "x", overrides=surrounded)
-    assert cell.runner == RunnerChoice("docker", "x", "command line")
-    assert (cell.config.seed, cell.timeout_s, cell.budgets) == (7, 5, (Budget(metric="duration_s", max=1),))
 
 
 def test_seed_and_time_limit_follow_the_order_of_precedence(load: Load) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from pytest_llem.study import vllm_audit as audit
 from pytest_llem.study.vllm import VllmBeamSearch, VllmConfig, VllmEngine, VllmSampling
 
 
@@ -132,20 +131,3 @@ def test_engine_fields_without_effect_are_dropped() -> None:
         enforce_eager=True, cudagraph_capture_sizes=[1], kv_cache_memory_bytes=2**30, gpu_memory_utilization=0.5
     )
     assert VllmConfig(engine=engine).normalised().engine == VllmEngine(enforce_eager=True, kv_cache_memory_bytes=2**30)
-
-
-@pytest.mark.parametrize(
-    ("model", "set_elsewhere", "left_out"),
-    [
-        (VllmEngine, audit.ENGINE_SET, audit.ENGINE_LEFT_OUT),
-        (VllmSampling, audit.SAMPLING_SET, audit.SAMPLING_LEFT_OUT),
-        (VllmBeamSearch, audit.BEAM_SEARCH_SET, audit.BEAM_SEARCH_LEFT_OUT),
-    ],
-)
-def test_the_audit_puts_each_field_in_one_place(
-    model: type[BaseModel], set_elsewhere: dict[str, str], left_out: dict[str, str]
-) -> None:
-    exposed = set(model.model_fields)
-    assert not exposed & set(set_elsewhere)
-    assert not exposed & set(left_out)
-    assert not set(set_elsewhere) & set(left_out)

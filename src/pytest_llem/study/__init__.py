@@ -13,7 +13,6 @@ from pytest_llem.study.look import looks_like_study
 if TYPE_CHECKING:
     from pytest_llem.study.budget import Budget
     from pytest_llem.study.cell import Cell
-    from pytest_llem.study.cells import cell_from_config
     from pytest_llem.study.config import ExperimentConfig
     from pytest_llem.study.header import Execution
     from pytest_llem.study.identity import config_hash
@@ -35,7 +34,6 @@ __all__ = [
     "Overrides",
     "RunnerChoice",
     "Study",
-    "cell_from_config",
     "config_hash",
     "load_study",
     "looks_like_study",
@@ -54,7 +52,6 @@ _MODULES = {
     "Overrides": "overrides",
     "RunnerChoice": "runner",
     "Study": "study",
-    "cell_from_config": "cells",
     "config_hash": "identity",
     "load_study": "load",
     "study_from_mapping": "load",

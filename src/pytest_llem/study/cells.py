@@ -7,43 +7,12 @@ from pathlib import Path
 
 from pytest_llem.study.budget import Budget
 from pytest_llem.study.cell import Cell
-from pytest_llem.study.config import ExperimentConfig
-from pytest_llem.study.effective import effective
 from pytest_llem.study.expand import Experiment
 from pytest_llem.study.files import located
-from pytest_llem.study.header import Execution, Header, safe_name
-from pytest_llem.study.identity import hash_of_effective
+from pytest_llem.study.header import Execution, Header
 from pytest_llem.study.order import gaps, turns
 from pytest_llem.study.overrides import Overrides
 from pytest_llem.study.runner import RunnerChoice, choose_runner
-
-
-def cell_from_config(
-    config: ExperimentConfig,
-    study: str,
-    id: str,  # noqa: A002  the name of Cell's field
-    *,
-    budgets: Sequence[Budget] = (),
-    runner: RunnerChoice | None = None,
-    timeout_s: float = 600.0,
-    overrides: Overrides | None = None,
-) -> Cell:
-    """A cell for one experiment that no study file describes. Raises ``LlemError`` for an unreadable override."""
-    overrides = overrides or Overrides()
-    if overrides.seed is not None:
-        config = config.model_copy(update={"seed": overrides.seed})
-    config, _ = effective(config)
-    return Cell(
-        study=study,
-        id=safe_name(id),
-        config=config,
-        config_hash=hash_of_effective(config),
-        cycle=1,
-        swept={},
-        budgets=(*budgets, *(Budget.from_text(text) for text in overrides.budgets)),
-        runner=runner or choose_runner(config.backend, None, {}, overrides),
-        timeout_s=timeout_s if overrides.timeout_s is None else overrides.timeout_s,
-    )
 
 
 def make_cells(

@@ -6,9 +6,10 @@ of a backend's fields are the library's own.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator
 
 from pytest_llem.study.problems import did_you_mean, shown
 from pytest_llem.study.pytorch import Dtype, PytorchConfig
@@ -20,6 +21,7 @@ Seconds = Annotated[float, Field(ge=0)]
 Text = Annotated[str, Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
+BUILT_IN_BACKENDS = ("pytorch", "vllm")
 BACKEND_ALIASES = {"transformers": "pytorch"}
 BUILT_IN_DATASETS = ("synthetic", "aienergyscore")
 DATASET_SUFFIXES = (".jsonl", ".csv")
@@ -88,31 +90,18 @@ class ExperimentConfig(Strict):
     def _without_alias(cls, backend: str) -> str:
         return BACKEND_ALIASES.get(backend, backend)
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        problems = [*_foreign_sections(self), *_said_differently(self), *_too_long(self)]
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
-
-
-def _foreign_sections(config: ExperimentConfig) -> list[str]:
-    sections = {"pytorch": config.pytorch, "vllm": config.vllm}
-    return [
-        f"the section {name} belongs to another backend than {config.backend}"
-        for name, section in sections.items()
-        if section is not None and name != config.backend
-    ]
-
-
-def _said_differently(config: ExperimentConfig) -> list[str]:
-    """What the model and the backend's section may both say, they must say alike."""
-    problems = []
-    for name, (value, path) in said_by_section(config).items():
-        own = getattr(config.model, name)
-        if own not in (None, False, value):
-            problems.append(f"model.{name} is {shown(own)} and {path} is {shown(value)}; say it once")
-    return problems
+    def contradictions(self) -> Iterator[str]:
+        for name in BUILT_IN_BACKENDS:
+            if name != self.backend and getattr(self, name) is not None:
+                yield f"the section {name} belongs to another backend than {self.backend}"
+        for name, (value, path) in said_by_section(self).items():
+            own = getattr(self.model, name)
+            if own not in (None, False, value):
+                yield f"model.{name} is {shown(own)} and {path} is {shown(value)}; say it once"
+        limit = self.vllm.engine.max_model_len if self.vllm is not None else None
+        given, made = self.dataset.input_tokens, self.max_output_tokens
+        if limit is not None and self.dataset.source == "synthetic" and given + made > limit:
+            yield f"{given} input and {made} output tokens do not fit into vllm.engine.max_model_len ({limit})"
 
 
 def said_by_section(config: ExperimentConfig) -> dict[str, tuple[str | bool, str]]:
@@ -125,12 +114,3 @@ def said_by_section(config: ExperimentConfig) -> dict[str, tuple[str | bool, str
     if config.vllm is not None and (dtype := config.vllm.engine.dtype):
         said["dtype"] = ({"half": "float16", "float": "float32"}.get(dtype, dtype), "vllm.engine.dtype")
     return said
-
-
-def _too_long(config: ExperimentConfig) -> list[str]:
-    limit = config.vllm.engine.max_model_len if config.vllm is not None else None
-    needed = config.dataset.input_tokens + config.max_output_tokens
-    if limit is None or config.dataset.source != "synthetic" or needed <= limit:
-        return []
-    tokens = f"{config.dataset.input_tokens} input and {config.max_output_tokens} output tokens"
-    return [f"{tokens} do not fit into vllm.engine.max_model_len ({limit})"]

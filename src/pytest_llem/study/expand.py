@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 from pydantic import ValidationError
 
 from pytest_llem.errors import Problem
-from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.study.config import BUILT_IN_BACKENDS, ExperimentConfig
 from pytest_llem.study.document import Document, Json
-from pytest_llem.study.effective import effective
 from pytest_llem.study.fields import for_backend
-from pytest_llem.study.identity import hash_of_effective
+from pytest_llem.study.identity import effective, hash_of_effective
 from pytest_llem.study.naming import Names, Swept, swept_values, unique
-from pytest_llem.study.paths import BUILT_IN_BACKENDS, owner, put
+from pytest_llem.study.paths import owner, put
 from pytest_llem.study.problems import Problems
 from pytest_llem.study.study import LeftOut, Merged
 from pytest_llem.study.sweep import Point

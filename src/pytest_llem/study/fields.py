@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.study.config import BUILT_IN_BACKENDS, ExperimentConfig
 from pytest_llem.study.document import Document, Json, Key
-from pytest_llem.study.paths import BUILT_IN_BACKENDS, Path, is_backend, owner, put
+from pytest_llem.study.paths import Path, is_backend, owner, put
 from pytest_llem.study.problems import Problems
 from pytest_llem.study.translate import details, is_combination, sentences
 

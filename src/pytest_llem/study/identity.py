@@ -1,6 +1,6 @@
-"""What makes two experiments the same: a hash of the configuration, and of a study.
+"""What makes two experiments the same: what really runs, and a hash of it; and a hash of a study.
 
-The hash is the first 16 hex digits of the SHA-256 of canonical JSON: keys sorted, no spaces, ASCII, floats as the
+A hash is the first 16 hex digits of the SHA-256 of canonical JSON: keys sorted, no spaces, ASCII, floats as the
 shortest text that reads back. A field that has its default value is left out, so that a field
 added later does not change the hash of a study written earlier; whoever changes a default changes ``HASH_VERSION``.
 Where things lie is no part of it: of a file or folder only its own name counts.
@@ -13,12 +13,39 @@ import json
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from pytest_llem.study.config import DATASET_SUFFIXES, ExperimentConfig
-from pytest_llem.study.effective import effective
+from pytest_llem.study.config import DATASET_SUFFIXES, ExperimentConfig, said_by_section
 from pytest_llem.study.header import Execution
+from pytest_llem.study.pytorch import PytorchConfig
+from pytest_llem.study.strict import Section
+from pytest_llem.study.vllm import VllmConfig
 
 HASH_VERSION = 1
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def effective(config: ExperimentConfig) -> tuple[ExperimentConfig, tuple[str, ...]]:
+    """The configuration in its one spelling, and a note for each field that was set and has no effect.
+
+    The backend's own section is present, and dtype, revision and trust_remote_code stand both in ``model`` and in the
+    section, wherever they were given. The effective form of an effective configuration is itself.
+    """
+    model = config.model.model_copy(update={name: value for name, (value, _) in said_by_section(config).items()})
+    given: Section
+    section: Section
+    match config.backend:
+        case "pytorch":
+            given = config.pytorch or PytorchConfig()
+            said = {name: getattr(model, name) for name in ("dtype", "revision", "trust_remote_code")}
+            said = {name: value for name, value in said.items() if value not in (None, False)}
+            section = given.normalised().model_copy(update=said)
+        case "vllm":
+            given = vllm = config.vllm or VllmConfig()
+            engine = vllm.engine.model_copy(update={"dtype": vllm.engine.dtype or model.dtype})
+            section = vllm.model_copy(update={"engine": engine}).normalised()
+        case _:
+            return config, ()
+    notes = tuple(f"{config.backend}.{path} has no effect {reason}" for path, reason in given.dormant().items())
+    return config.model_copy(update={"model": model, config.backend: section}), notes
 
 
 def config_hash(config: ExperimentConfig) -> str:

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
+from pytest_llem.study.config import BUILT_IN_BACKENDS
 from pytest_llem.study.document import Json
-from pytest_llem.study.paths import BUILT_IN_BACKENDS, Path
+from pytest_llem.study.paths import Path
 
 LONGEST = 90  # and "-c1000" after it
 _SHORT = {

@@ -12,14 +12,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from pytest_llem.study.config import BACKEND_ALIASES, ExperimentConfig
+from pytest_llem.study.config import BACKEND_ALIASES, BUILT_IN_BACKENDS, ExperimentConfig
 from pytest_llem.study.document import Json, merged
 from pytest_llem.study.header import OTHER_KEYS, Header
 from pytest_llem.study.problems import nearest
 
 Path = tuple[str, ...]
 
-BUILT_IN_BACKENDS = ("pytorch", "vllm")
 SHORTHANDS: Mapping[Path, Path] = {("model",): ("model", "id"), ("dataset",): ("dataset", "source")}
 """``model: tiny`` means ``model: {id: tiny}``; a mapping is never a shorthand."""
 
@@ -131,16 +130,6 @@ def put(config: dict[str, Json], path: Path, value: Json) -> None:
         config[part] = config = dict(below) if isinstance(below, dict) else {}
     old = config.get(path[-1])
     config[path[-1]] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-
-
-def drop(config: dict[str, Json], path: Path) -> None:
-    """Remove what lies at ``path``, in the manner of ``put``."""
-    for part in path[:-1]:
-        below = config.get(part)
-        if not isinstance(below, dict):
-            return
-        config[part] = config = dict(below)
-    config.pop(path[-1], None)
 
 
 def value_at(config: ExperimentConfig, path: Path) -> Json:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pytest_llem.study.config import BUILT_IN_BACKENDS
 from pytest_llem.study.document import Document
-from pytest_llem.study.paths import BUILT_IN_BACKENDS, is_backend
+from pytest_llem.study.paths import is_backend
 from pytest_llem.study.problems import Problems, counted, listed
 from pytest_llem.study.sweep import (
     MOST_POINTS,

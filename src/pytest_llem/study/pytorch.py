@@ -1,16 +1,17 @@
 """The ``pytorch`` section: transformers' own names for loading and ``generate``.
 
-A field that is ``None`` is left to the library's own default. What has no field can be given in ``extra``.
+What has no field can be given in ``extra``. Only what transformers would refuse for certain is refused, before anything
+is loaded; a rule that hangs on the model is left to transformers.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue
 
-from pytest_llem.study import pytorch_rules as rules
-from pytest_llem.study.strict import Strict
+from pytest_llem.study.strict import Section, Strict
 
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 Count = Annotated[int, Field(ge=1)]
@@ -41,7 +42,7 @@ class Quantization(Strict):
     llm_int8_has_fp16_weight: bool | None = None
 
 
-class PytorchConfig(Strict):
+class PytorchConfig(Section):
     """Fields of the PyTorch backend."""
 
     # loading
@@ -79,15 +80,55 @@ class PytorchConfig(Strict):
     assistant_model: Annotated[str, Field(min_length=1)] | None = None
     extra: dict[str, JsonValue] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        rules.check(self)
-        return self
+    def contradictions(self) -> Iterator[str]:
+        yield from _quantization_contradictions(self.quantization)
+        if self.cache_implementation is not None and not self.use_cache:
+            yield f"cache_implementation: {self.cache_implementation} needs use_cache: true"
+        beams, answers = self.num_beams or 1, self.num_return_sequences or 1
+        if answers > beams and not self.do_sample:
+            need = f"is above num_beams ({beams})" if beams > 1 else "needs do_sample: true or as many num_beams"
+            yield f"num_return_sequences ({answers}) {need}"
+        yield from _assistant_contradictions(self)
+        if self.do_sample and self.temperature == 0:
+            yield "temperature must be above 0 with do_sample: true; greedy decoding is do_sample: false"
 
     def dormant(self) -> dict[str, str]:
-        """The fields that are set and have no effect beside the others, each with the reason."""
-        return rules.dormant(self)
+        off: dict[str, str] = {}
+        if not self.do_sample:
+            off |= dict.fromkeys(_SAMPLING, "without do_sample: true")
+        if (self.num_beams or 1) == 1:
+            off |= dict.fromkeys(("early_stopping", "length_penalty"), "without num_beams above 1")
+        if self.ignore_eos:
+            off["min_new_tokens"] = "with ignore_eos: true"
+        return self.given(off)
 
-    def normalised(self) -> PytorchConfig:
-        """The same experiment with the dormant fields unset: equal experiments become equal."""
-        return self.model_copy(update=dict.fromkeys(self.dormant()))
+
+_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+
+
+def _quantization_contradictions(quantization: Quantization | None) -> Iterator[str]:
+    if quantization is None:
+        return
+    if quantization.load_in_4bit and quantization.load_in_8bit:
+        yield "quantization: load_in_4bit and load_in_8bit exclude each other"
+    for prefix, needed in (("bnb_4bit_", "load_in_4bit"), ("llm_int8_", "load_in_8bit")):
+        given = [name for name, value in quantization if name.startswith(prefix) and value is not None]
+        if given and not getattr(quantization, needed):
+            yield f"quantization: {', '.join(given)} needs {needed}: true"
+
+
+def _assistant_contradictions(config: PytorchConfig) -> Iterator[str]:
+    given = [name for name in ("prompt_lookup_num_tokens", "assistant_model") if getattr(config, name) is not None]
+    if len(given) == 2:
+        yield f"{given[0]} and {given[1]} exclude each other"
+    if len(given) != 1:
+        return
+    if config.batch_size > 1:
+        yield f"{given[0]} works with batch_size 1 only, and it is {config.batch_size}"
+    for name in ("num_beams", "num_return_sequences"):
+        if (value := getattr(config, name) or 1) > 1:
+            yield f"{given[0]} does not work with {name} ({value})"
+    if not config.use_cache:
+        yield f"{given[0]} needs use_cache: true"
+    if config.cache_implementation in ("static", "offloaded_static"):
+        yield f"{given[0]} does not work with cache_implementation: {config.cache_implementation}"

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from pytest_llem.errors import LlemError
 from pytest_llem.study.budget import Budget
+from pytest_llem.study.config import BUILT_IN_BACKENDS
 from pytest_llem.study.document import Document, Place
 from pytest_llem.study.header import Execution
 from pytest_llem.study.overrides import Overrides
-from pytest_llem.study.paths import BUILT_IN_BACKENDS
 from pytest_llem.study.problems import Problems, shown
 from pytest_llem.study.runner import parse_runner, said
 from pytest_llem.study.select import Written
