@@ -3,6 +3,7 @@
 # fail), and how large that change is in long windows. MODEL, COUNT, LIMIT (s, of each step): to try it elsewhere.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd) out=$1
+mkdir -p "$out"
 work=$(mktemp -d) && mkdir "$work/studies" "$work/results"
 site=$(mktemp -d) && mkdir "$site/served-1.dist-info"
 printf 'Metadata-Version: 2.1\nName: served\nVersion: 1\n' >"$site/served-1.dist-info/METADATA"
@@ -29,12 +30,12 @@ SERVED_BATCH=48 run changed 70 gates $against
 run long 80 gates-long
 python3 - "$work" <<'P' 2>&1 | tee "$out/gates.txt"
 import json, pathlib, sys
+read = lambda name: json.loads(path.read_text()) if (path := pathlib.Path(sys.argv[1], f"{name}.json")).exists() else {}
 for name in ("same", "changed"):
-    for row in json.loads(pathlib.Path(sys.argv[1], f"{name}.json").read_text())["comparison"]["comparisons"]:
+    for row in (read(name).get("comparison") or {}).get("comparisons", ()):
         low, high = row["interval"] or (0, 0)
         print(f"gate, {name:8}: {row['verdict']:12} now/before {row['ratio'] or 0:.4f} ({low:.4f} to {high:.4f}), p {row['p_value'] or 1:.4g}", row["reason"] or "", *row["notes"])
-studies = json.loads(pathlib.Path(sys.argv[1], "long.json").read_text())["studies"]
-found = {result["cell_id"][-2:]: result for study in studies for result in study["results"]}
+found = {result["cell_id"][-2:]: result for study in read("long")["studies"] for result in study["results"]}
 figures = [(r["energy_per_output_token_j"], r["energy_per_output_token_j_ci95"]) for r in (found["48"], found["64"])]
 (now, (now_low, now_high)), (before, (low, high)) = figures
 print(f"long windows  : {now / before:.4f} (at most {now_low / high:.4f} to {now_high / max(low, 1e-9):.4f}), {before:.5f} and {now:.5f} J for each token")
