@@ -91,9 +91,7 @@ def _elsewhere(library: str, taken: Mapping[str, str]) -> str:
             f"## {library}: set by other keys, or by the backend\n",
             _table(["field", "by what"], [[f"`{name}`", reason] for name, reason in taken.items()]),
             f"## {library}: left out\n",
-            _table(
-                ["reason", "fields"], left_out
-            ),
+            _table(["reason", "fields"], left_out),
         ]
     )
 

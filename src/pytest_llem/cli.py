@@ -50,6 +50,11 @@ PROBLEM want something done.
   llem doctor
   llem doctor --json > machine.json
 """
+_IMPORT = """Writes a study of LLenergyMeasure in the grammar of this tool. What has no counterpart is named, with the
+reason, in the new file's first lines and on stderr.
+
+  llem import old.yaml -o studies/new.yaml && llem plan studies/new.yaml
+"""
 _REPLAY = """Computes the energy of a recording again; needs neither the GPU nor the model.
 
   llem replay llem-results/RUN/CELL/trace.json.gz
@@ -129,6 +134,11 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="what this machine can measure, and how well", **_teach(_DOCTOR))
     doctor.set_defaults(act=_doctor)
+
+    convert = commands.add_parser("import", help="convert a study of LLenergyMeasure", **_teach(_IMPORT))
+    convert.add_argument("study", type=Path, help="a study or experiment file of LLenergyMeasure")
+    convert.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the study here (default: print it)")
+    convert.set_defaults(act=_import)
 
     schema = commands.add_parser("schema", help="print a JSON Schema")
     schema.add_argument("what", choices=("study", "result"))
@@ -215,6 +225,22 @@ def _config(arguments: argparse.Namespace, rest: list[str]) -> int:
 
     found = effective(rest)
     _print(arguments.json, found, config_text(found))
+    return 0
+
+
+def _import(arguments: argparse.Namespace, rest: list[str]) -> int:
+    from pytest_llem.commands.importing import convert
+
+    output: Path | None = arguments.output
+    if output is not None and output.exists():
+        raise LlemError(f"{output} exists already", hint="name another file with -o")
+    text, notes = convert(arguments.study, Path.cwd() if output is None else output.resolve().parent)
+    for note in notes:
+        print(note._replace(message=f"left out: {note.message}"), file=sys.stderr)
+    if output is None:
+        print(text, end="")
+    else:
+        output.write_text(text)
     return 0
 
 

@@ -54,6 +54,11 @@ def study_from_mapping(
     return _study(origin, overrides or Overrides(), problems)
 
 
+def check_document(document: Document, path: Path) -> None:
+    """Raises ``StudyError`` where a study file at ``path`` that holds ``document`` could not be loaded."""
+    _study(_Origin(document, "", path, "study"), Overrides(environment={}), Problems())
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Ten thousand experiments are many small objects and no cycles; looking for cycles takes half of the time."""
