@@ -19,9 +19,17 @@ from numpy.typing import NDArray
 
 from pytest_llem.errors import TraceError
 
-Samples = NDArray[np.float64]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Samples = Floats
+"""Shape (n, 3); the columns are told at :class:`Trace`."""
 
 MILLI = 1000.0
+
+# What a recorder may say of meter and device in ``Trace.extra``:
+STEPLESS = "counter_stepless"  # "yes": the counter has no steps to be found
+GAP_S = "counter_gap_s"  # the longest pause (s) between counter reads that is made on purpose
+POWER_LIMIT_W = "power_limit_w"  # the device's limit (W)
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,11 @@ class Trace:
     device: str = ""
     driver: str = ""
     extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def watts(self) -> Floats:
+        """The power (W) of each sample: instant where the meter has it throughout, else its average."""
+        return self.power[:, 1 if not np.any(np.isnan(self.power[:, 1])) else 2]
 
     def parts(self) -> tuple[tuple[str, float, float, float], ...]:
         """(label, units, start, end) of each marked part."""

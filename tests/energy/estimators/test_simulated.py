@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_llem.energy.estimators import estimate
+from pytest_llem.energy.estimators.bracketed import find_lag
 from pytest_llem.energy.estimators.knots import find_knots
-from pytest_llem.energy.estimators.lag import find_lag
 from pytest_llem.energy.simulate import SimulatedMeter, pulse, simulate, staircase
 from pytest_llem.energy.trace import Mark, Trace
 from tests.energy.estimators.recorded import thinned

@@ -6,10 +6,8 @@ no idle time, and to compare with. A method that a trace cannot serve gives no e
 without the source that a method reads falls back to another, named in ``TraceEnergy.method``.
 """
 
-from __future__ import annotations
-
-from pytest_llem.energy.estimators.combine import combine
 from pytest_llem.energy.estimators.estimate import METHODS, estimate
-from pytest_llem.energy.estimators.result import Figure, TraceEnergy, WindowEnergy
+from pytest_llem.energy.estimators.interval import Figure, combine
+from pytest_llem.energy.estimators.result import TraceEnergy, WindowEnergy
 
 __all__ = ["METHODS", "Figure", "TraceEnergy", "WindowEnergy", "combine", "estimate"]

@@ -3,6 +3,10 @@
 ``E = median over (a, b) of E_b - E_a - n * S + P * (t1 - t0)``: ``a`` among the last steps before the window, ``b``
 among the first after it, ``n`` the steps from a to b, ``S`` the idle step (J), ``P`` = S / period the idle power. The
 meter's lag, the grid's phase and the polling cancel, because power is the same, idle, at both ends.
+
+The lag is the time constant of the counter's one-pole low-pass. It is found at the end of the window: work ends
+sharply, so the last step before it still lacks ``lag * power`` and the first after it lacks what the low-pass has not
+let through yet. (The beginning is no help: loads start with a ramp or with a surge.)
 """
 
 from __future__ import annotations
@@ -11,15 +15,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_llem.energy.estimators.grid import Ints
 from pytest_llem.energy.estimators.interval import INSTRUMENT_J
-from pytest_llem.energy.estimators.knots import Knots, idle_step
-from pytest_llem.energy.estimators.lag import H200_S, Lag
+from pytest_llem.energy.estimators.knots import Knots
+from pytest_llem.energy.trace import Ints
 
 SETTLE_LAGS = 4.5  # after so many time constants a one-pole has forgotten all but 1 %; the median takes the rest
 IDLE_NOISE = 0.003  # relative standard deviation of idle power from a few steps
 UNALIKE = 0.25  # a step that differs by more from the others was not idle
 FEWEST = 3  # knots on each side, for a counter whose steps the reads did not resolve
+
+H200_S = 0.009  # s; the lag of an H200's counter (driver 580), the prior for a meter that nothing is known of
+PRIOR_SD_S = 0.006
+LONGEST_S = 0.060
+TIMING_SD_S = 0.0015  # spread of what the ends of 50 windows below the power limit show (H200)
+TAIL_SD_S = 0.001
+LEVEL_SD = 0.02  # relative, of the power right at the end, when steps before it do not show more
+UNSEEN_SD = 0.15  # the same where no step lies in the window as a whole, so that its mean power is taken
+FAINT = 0.2  # a load that adds less to idle power than this share of it shows no lag
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Time constant (s) and its standard deviation."""
+
+    value: float
+    sd: float
 
 
 @dataclass(frozen=True)
@@ -34,22 +54,24 @@ class Bracket:
 
 def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
     """The bracketed energy of ``t0`` to ``t1`` (s); None without idle time on both sides."""
-    before = np.flatnonzero(knots.time <= t0 - knots.slack / 2)[-knots.idle_count :]
-    after = _settled(knots, t1, lag)[: knots.idle_count]
-    step = idle_step(knots, before, after)
+    before, after = knots.before(t0 - knots.slack / 2), _settled(knots, t1, lag)[: knots.idle_count]
+    step = knots.idle_step(before, after)
     if step is None or not _idle(knots, step, before) or not _idle(knots, step, after):
         return None
     power = step / knots.period
     a, b = np.meshgrid(before, after)
-    energy = knots.energy[b] - knots.energy[a] - (knots.index[b] - knots.index[a]) * step + power * (t1 - t0)
-    outside = float(np.median(knots.index[b] - knots.index[a])) * knots.period - (t1 - t0)
-    noise = IDLE_NOISE * power * abs(outside)
-    clock = power * (t1 - t0) * knots.period_sd / knots.period
-    stale = power * knots.slack / np.sqrt(6.0)
-    unseen = float(np.median(energy)) / (t1 - t0) * lag.value * np.exp(-(knots.time[after[-1]] - t1) / lag.value)
-    sd = float(np.sqrt(INSTRUMENT_J**2 + noise**2 + clock**2 + stale**2 + unseen**2))
+    steps = knots.index[b] - knots.index[a]
+    energy = float(np.median(knots.energy[b] - knots.energy[a] - steps * step + power * (t1 - t0)))
+    outside = float(np.median(steps)) * knots.period - (t1 - t0)
+    errors = (
+        INSTRUMENT_J,
+        IDLE_NOISE * power * outside,
+        power * (t1 - t0) * knots.period_sd / knots.period,
+        power * knots.slack / np.sqrt(6.0),
+        energy / (t1 - t0) * lag.value * np.exp((t1 - knots.time[after[-1]]) / lag.value),  # what still lags behind
+    )
     start = float(np.median(knots.energy[before] + power * (t0 - knots.time[before])))
-    return Bracket(float(np.median(energy)), sd, power, start)
+    return Bracket(energy, float(np.linalg.norm(errors)), power, start)
 
 
 def _idle(knots: Knots, step: float, side: Ints) -> bool:
@@ -57,15 +79,44 @@ def _idle(knots: Knots, step: float, side: Ints) -> bool:
     if knots.rhythm == "grid":
         steps = np.diff(knots.energy[side]) / np.diff(knots.index[side])
         return len(side) > 0 and bool(np.all(np.abs(steps - step) <= UNALIKE * abs(step)))
-    alone = idle_step(knots, side)
+    alone = knots.idle_step(side)
     return len(side) >= FEWEST and alone is not None and abs(alone - step) <= UNALIKE * abs(step)
 
 
 def _settled(knots: Knots, end: float, lag: Lag) -> Ints:
     """The knots late enough after ``end`` (s) for the lag to have passed; the last one, if only just too early."""
     margin = knots.time_sd + knots.slack
-    for wait in (max(lag.value + lag.sd, H200_S), H200_S):
-        late = np.flatnonzero(knots.time >= end + SETTLE_LAGS * wait + margin)
-        if len(late):
-            return late if wait > H200_S else late[-1:]
-    return late
+    late = knots.after(end + SETTLE_LAGS * max(lag.value + lag.sd, H200_S) + margin)
+    return late if len(late) else knots.after(end + SETTLE_LAGS * H200_S + margin)[-1:]
+
+
+def find_lag(knots: Knots, start: float, end: float, last_start: float) -> Lag:
+    """The lag that the end of the window ``start`` to ``end`` shows, together with the prior.
+
+    ``last_start`` (s) is where the window's last part starts, whose power must be known.
+    """
+    prior = Lag(H200_S, PRIOR_SD_S)
+    before, after = knots.before(start), knots.after(end)[: knots.idle_count + 1]
+    inside = np.flatnonzero((knots.time > last_start) & (knots.time < end))
+    step = knots.idle_step(before, after[1:])
+    if step is None or not len(before) or not len(inside) or len(after) < 2:
+        return prior
+    idle = step / knots.period
+    rest = knots.energy[after[-1]] - knots.energy - idle * (knots.time[after[-1]] - knots.time)
+    full = np.diff(knots.energy[inside[-4:]]) / np.diff(knots.time[inside[-4:]]) - idle
+    if not len(full) and last_start > start:
+        return prior
+    power = float(full.mean()) if len(full) else float(rest[before[-1]]) / (end - start)
+    if not power > max(0.0, FAINT * idle):  # a workload that sleeps shows no lag
+        return prior
+    last, first = inside[-1], after[0]
+    level_sd = max(LEVEL_SD, float(np.ptp(full)) / 2 / power if len(full) else UNSEEN_SD)
+    missing = rest[last] / power - (end - knots.time[last])
+    missing_sd = np.hypot(knots.time_sd, TIMING_SD_S) + level_sd * (end - knots.time[last] + H200_S)
+    tail, tail_sd = rest[first] / power, np.hypot(knots.time_sd, TAIL_SD_S)
+    lag = np.linspace(0.0005, LONGEST_S, 240)
+    misfit = ((lag - missing) / missing_sd) ** 2 + ((lag - H200_S) / PRIOR_SD_S) ** 2
+    misfit += ((lag * np.exp(-(knots.time[first] - end) / lag) - tail) / tail_sd) ** 2
+    weight = np.exp(-(misfit - misfit.min()) / 2)
+    value = float(np.average(lag, weights=weight))
+    return Lag(value, float(np.sqrt(np.average((lag - value) ** 2, weights=weight))))

@@ -11,13 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+from pytest_llem.energy.trace import Floats
 
 MIN_STEPS = 4  # two give a period, a third tests it, a fourth allows one to be late
-LATE_S = 0.003  # 99 % of an H200's idle steps are less than 2.4 ms late
 RESOLVED = 0.7  # brackets wider than this share of the period do not show a grid
 INLIERS = 0.45  # a grid that explains fewer of the changes is none; half of them may follow a jump of the clock
 HINT_SD = 0.0025  # idle power and idle counter agree to 0.2 % on an H200
@@ -45,8 +42,10 @@ def fit_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | None:
     lo, hi = lo[sharp], hi[sharp]
     if len(lo) < MIN_STEPS:
         return None
-    resolution = float(np.median(hi - lo))
-    start = hint if hint is not None else _shortest_gap(np.diff((lo + hi) / 2), resolution)
+    resolution, start = float(np.median(hi - lo)), hint
+    if start is None:  # the typical time between two changes, those over several steps left out
+        gaps = np.diff((lo + hi) / 2)
+        start = float(np.median(gaps[gaps < 1.5 * np.quantile(gaps, 0.25) + resolution]))
     # A line is the better start where reads are few, the median slope where the clock jumped.
     found = [_search(lo, hi, start, slope, hint) for slope in (_line, _median_slope)]
     best = max(found, key=lambda grid: grid.votes)
@@ -57,33 +56,26 @@ def _search(
     lo: Floats, hi: Floats, period: float, slope: Callable[[Floats, Floats], float], hint: float | None
 ) -> Grid:
     """The grid that most brackets agree with, among periods near the ``slope`` of the steps' times."""
-    middle, resolution = (lo + hi) / 2, float(np.median(hi - lo))
+    middle = (lo + hi) / 2
     steps = _count(middle, period)
     for _ in range(5):
         period = slope(steps, middle)
         steps = _count(middle, period)
     span = float(steps[-1])
-    reach = 3 * resolution / span
+    reach = 3 * float(np.median(hi - lo)) / span
     periods = np.linspace(period - reach, period + reach, CANDIDATES)
     votes, low, high = np.array([_stab(lo - steps * p, hi - steps * p) for p in periods]).T
     most = votes == votes.max()
-    width = np.maximum(high - low, 1e-6)[most]
-    periods, phase = periods[most], ((low + high) / 2)[most]
+    periods, phase, width = periods[most], (low + high)[most] / 2, np.maximum(high - low, 1e-6)[most]
     weight = width
     if hint is not None:
         near = np.exp(-0.5 * ((periods - hint) / (HINT_SD * hint)) ** 2)
         weight = width * near if near.max() > HINT_FLOOR else width
     # Phase and period are taken together at the middle of the trace, where they are independent of each other.
-    centre = float(np.average(phase + span / 2 * periods, weights=weight))
-    best = float(np.average(periods, weights=weight))
+    centre, best = (float(np.average(x, weights=weight)) for x in (phase + span / 2 * periods, periods))
     period_sd = float(np.sqrt(np.average((periods - best) ** 2, weights=weight))) + reach / CANDIDATES
     phase_sd = float(np.average(width, weights=weight)) / np.sqrt(12.0)
     return Grid(centre - span / 2 * best, best, period_sd, phase_sd, float(votes.max()))
-
-
-def _shortest_gap(gaps: Floats, resolution: float) -> float:
-    """The typical time between two changes, those over several steps left out."""
-    return float(np.median(gaps[gaps < 1.5 * np.quantile(gaps, 0.25) + resolution]))
 
 
 def _line(steps: Floats, middle: Floats) -> float:

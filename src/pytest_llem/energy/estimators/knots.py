@@ -12,16 +12,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_llem.energy.estimators.grid import LATE_S, Floats, Grid, Ints, fit_grid
-from pytest_llem.energy.trace import Trace
+from pytest_llem.energy.estimators.grid import Grid, fit_grid
+from pytest_llem.energy.trace import STEPLESS, Floats, Ints, Trace
 
-STEPLESS = "counter_stepless"  # in Trace.extra, "yes": the meter says that its counter has no steps to be found
+LATE_S = 0.003  # 99 % of an H200's idle steps are less than 2.4 ms late
 SCATTERED = 0.3  # above this share of changes off the grid, here and there, the counter has none
 AGREEMENT = 0.9  # share of changes that must fit the story of a clock that jumped once
 CONTINUOUS = 0.9  # above this share of changes among the reads a counter is finer than the reads
 HINT_REACH = 0.2  # a hint farther off what the steps alone show comes from a power field that means something else
 IDLE_S = 0.4  # s of idle time used on each side of a window; more would reach into another window's time
 IDLE_STEPS = 3  # at least
+WIDTHS_PER_SD = float(np.sqrt(12.0))  # of a uniform distribution
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Knots:
     ``rhythm`` says how the times are known: steps on a "grid", "irregular" steps (each seen between two reads), or a
     "continuous" counter (the reads themselves). ``index[i]`` counts periods: whole numbers on a grid, with gaps where
     no read fell between two steps. ``period`` (s) is the grid's or the typical one; ``time_sd`` and ``period_sd`` (s)
-    are their uncertainties. ``outliers`` are the times (s) of changes that do not fit the grid; ``jumped`` says that
-    they are all those before, or all those after, some time: there the clock jumped.
+    are their uncertainties. So many changes as ``outliers`` do not fit the grid; ``jumped`` says that they are all
+    those before, or all those after, some time: there the clock jumped.
     """
 
     rhythm: Literal["grid", "irregular", "continuous"]
@@ -40,20 +41,44 @@ class Knots:
     energy: Floats
     index: Floats
     period: float
-    period_sd: float
     time_sd: float
-    outliers: Floats
+    period_sd: float = 0.0
+    outliers: int = 0
     jumped: bool = False
 
     @property
     def slack(self) -> float:
         """How far off (s) a knot's time may be as a whole; on a grid steps are known, and this is 0."""
-        return 0.0 if self.rhythm == "grid" else self.time_sd * float(np.sqrt(12.0))
+        return 0.0 if self.rhythm == "grid" else self.time_sd * WIDTHS_PER_SD
 
     @property
     def idle_count(self) -> int:
         """How many knots to use on each side of a window."""
         return max(IDLE_STEPS, round(IDLE_S / self.period))
+
+    def before(self, time: float) -> Ints:
+        """The last knots up to ``time`` (s), as many as are used for idle power, by number."""
+        return np.flatnonzero(self.time <= time)[-self.idle_count :]
+
+    def after(self, time: float) -> Ints:
+        """All knots from ``time`` (s) on, by number."""
+        return np.flatnonzero(self.time >= time)
+
+    def idle_step(self, *sides: Ints) -> float | None:
+        """The median idle step (J) among knots by number, each side apart; None where no side has two.
+
+        The median over all pairs, weighted by their distance (Theil and Sen's slope): the counter's sampling jitters,
+        so that one large step is followed by a small one, and the mean over several steps is far better than each.
+        """
+        pairs = [side[np.array(np.triu_indices(len(side), 1))] for side in sides]
+        first, second = np.concatenate(pairs, axis=1)
+        weights = self.index[second] - self.index[first]
+        slopes = (self.energy[second] - self.energy[first]) / weights
+        if not len(slopes):
+            return None
+        order = np.argsort(slopes)
+        total = np.cumsum(weights[order])
+        return float(np.interp(total[-1] / 2, total - weights[order] / 2, slopes[order]))
 
 
 def find_knots(trace: Trace) -> Knots:
@@ -68,12 +93,12 @@ def find_knots(trace: Trace) -> Knots:
         return _between_reads(lo, hi, counter[change + 1])
     # Few reads leave the period open by some percent; idle power, known from the other field, narrows it.
     hint = _period_by_power(_on_grid(grid, before, counter, lo, hi), trace)
-    trusted = hint is not None and abs(hint / grid.period - 1) < HINT_REACH
-    hinted = fit_grid(lo, hi, hint) if trusted else None
-    if hinted is not None and hinted.votes >= grid.votes:
-        grid = hinted
+    if hint is not None and abs(hint / grid.period - 1) < HINT_REACH:
+        hinted = fit_grid(lo, hi, hint)
+        if hinted is not None and hinted.votes >= grid.votes:
+            grid = hinted
     knots = _on_grid(grid, before, counter, lo, hi)
-    scattered = len(knots.outliers) > SCATTERED * len(change) and not knots.jumped
+    scattered = knots.outliers > SCATTERED * len(change) and not knots.jumped
     return _between_reads(lo, hi, counter[change + 1]) if scattered else knots
 
 
@@ -82,36 +107,14 @@ def read_knots(trace: Trace) -> Knots:
     time, counter = trace.energy[:, 0], trace.energy[:, 2]
     changed = time[np.concatenate(([True], np.diff(counter) != 0))]
     period = float(np.median(np.diff(changed))) if len(changed) > 1 else float(time[-1] - time[0])
-    index = (time - time[0]) / period
-    return Knots("continuous", time, counter, index, period, 0.0, period / np.sqrt(12.0), np.empty(0))
-
-
-def idle_step(knots: Knots, *sides: Ints) -> float | None:
-    """The median idle step (J) among knots by number, each side apart; None where no side has two.
-
-    The median over all pairs, weighted by their distance (Theil and Sen's slope): the counter's sampling jitters, so
-    that one large step is followed by a small one, and the mean over several steps is far better than each.
-    """
-    slope, weight = [np.empty(0)], [np.empty(0)]
-    for side in sides:
-        first, second = np.triu_indices(len(side), 1)
-        distance = knots.index[side[second]] - knots.index[side[first]]
-        slope.append((knots.energy[side[second]] - knots.energy[side[first]]) / distance)
-        weight.append(distance)
-    slopes, weights = np.concatenate(slope), np.concatenate(weight)
-    if not len(slopes):
-        return None
-    order = np.argsort(slopes)
-    total = np.cumsum(weights[order])
-    return float(np.interp(total[-1] / 2, total - weights[order] / 2, slopes[order]))
+    return Knots("continuous", time, counter, (time - time[0]) / period, period, period / WIDTHS_PER_SD)
 
 
 def _between_reads(lo: Floats, hi: Floats, level: Floats) -> Knots:
     time = (lo + hi) / 2
     period = float(np.median(np.diff(time))) if len(time) > 1 else 1.0
     width = float(np.median(hi - lo)) if len(time) else 0.0
-    index = (time - time[0]) / period if len(time) else time
-    return Knots("irregular", time, level, index, period, 0.0, width / np.sqrt(12.0), np.empty(0))
+    return Knots("irregular", time, level, (time - time[:1]) / period, period, width / WIDTHS_PER_SD)
 
 
 def _on_grid(grid: Grid, before: Floats, counter: Floats, lo: Floats, hi: Floats) -> Knots:
@@ -119,8 +122,7 @@ def _on_grid(grid: Grid, before: Floats, counter: Floats, lo: Floats, hi: Floats
     late = min(LATE_S, grid.period / 8)
     time_sd = float(np.hypot(grid.phase_sd, grid.period_sd * (hi[-1] - lo[0]) / grid.period / 4))
     nearest = grid.origin + np.round(((lo + hi) / 2 - grid.origin) / grid.period) * grid.period
-    misfit = np.maximum(lo - late - nearest, nearest - hi - late)
-    off = (misfit > 0) & (hi - lo < grid.period)
+    off = (np.maximum(lo - late - nearest, nearest - hi - late) > 0) & (hi - lo < grid.period)
     # A read close to a step may belong to either side of it, so it says nothing.
     place = (before - grid.origin) / grid.period
     index = np.floor(place)
@@ -133,8 +135,8 @@ def _on_grid(grid: Grid, before: Floats, counter: Floats, lo: Floats, hi: Floats
     fresh = np.concatenate(([True], np.diff(level) != 0)) & ~start
     fresh[np.flatnonzero(start)[-1:]] = True
     index, level = index[fresh], level[fresh]
-    time = grid.origin + index * grid.period
-    return Knots("grid", time, level, index, grid.period, grid.period_sd, time_sd, hi[off], _jumped(off))
+    time, outliers = grid.origin + index * grid.period, int(np.count_nonzero(off))
+    return Knots("grid", time, level, index, grid.period, time_sd, grid.period_sd, outliers, _jumped(off))
 
 
 def _jumped(off: NDArray[np.bool_]) -> bool:
@@ -147,11 +149,7 @@ def _jumped(off: NDArray[np.bool_]) -> bool:
 def _period_by_power(knots: Knots, trace: Trace) -> float | None:
     """The period (s) that makes idle steps of the counter agree with idle instant power."""
     late = trace.t1 + 2 * knots.period
-    step = idle_step(
-        knots, np.flatnonzero(knots.time <= trace.t0)[-knots.idle_count :], np.flatnonzero(knots.time >= late)
-    )
+    step = knots.idle_step(knots.before(trace.t0), knots.after(late))
     time, power = trace.power[:, 0], trace.power[:, 1]
     quiet = power[((time <= trace.t0) | (time >= late)) & np.isfinite(power)]
-    if step is None or not len(quiet) or not np.median(quiet) > 0:
-        return None
-    return float(step / np.median(quiet))
+    return float(step / np.median(quiet)) if step is not None and len(quiet) and np.median(quiet) > 0 else None

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pytest_llem.energy.estimators.interval import Interval
 from pytest_llem.energy.validity import FATAL
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -49,20 +48,3 @@ class TraceEnergy:
     def valid(self) -> bool:
         """True when no reason is fatal and there is an energy."""
         return self.energy_j is not None and not FATAL.intersection(self.reasons)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Repeats of one experiment as one number.
-
-    ``value`` is energy per unit of work (J), ``low`` to ``high`` its 95 % interval; ``energy_j`` and ``energy_ci95``
-    are the same for all repeats together; ``work`` is their units, ``repeats`` their number.
-    """
-
-    value: float
-    low: float
-    high: float
-    energy_j: float
-    energy_ci95: Interval
-    work: float
-    repeats: int

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_llem.energy.estimators.grid import Floats, Ints
-from pytest_llem.energy.estimators.simple import Boundaries
-from pytest_llem.energy.trace import Samples, Trace
+from pytest_llem.energy.estimators.simple import Boundaries, running_total
+from pytest_llem.energy.trace import POWER_LIMIT_W, Floats, Ints, Trace
 
 DELAY_S = 0.01  # s; prior of the delay: half a sample of 20 ms, and the lag of the sensor
 LONGEST_DELAY = 2.0  # sample spacings
@@ -33,95 +32,82 @@ class _Shape:
     watts: Floats
     spacing: float
 
+    def energy(self, time: Floats) -> Floats:
+        """The integral of power (J) up to each time (s)."""
+        return np.interp(time, self.edges, running_total(self.edges, self.watts))
+
 
 def power_boundaries(trace: Trace, times: Floats, total: float, total_sd: float) -> Boundaries | None:
     """Energy (J) at each of ``times`` (s), 0 at the first and ``total`` at the last, which are the window's ends.
 
     None where the samples do not cover the window.
     """
-    shape = _shape(trace.power)
+    shape = _shape(trace)
     if shape is None or shape.edges[0] > times[0] or trace.power[-1, 0] < times[-1] - shape.spacing:
         return None
     delay, delay_sd = _delay(shape, times)
     share, cut = _shares(shape, times, delay)
     early, late = (_shares(shape, times, delay + way * delay_sd)[0] for way in (-1, 1))
-    shared = total * (late - early) / 2
-    length = times[-1] - times[0]
     # Between its two held ends an error of the shape grows and shrinks like a bridge.
     bridge = np.sqrt(np.clip(share * (1 - share), 0.0, None))
-    unseen = shape.spacing * _roughness(shape, times + delay) * np.sqrt(length / shape.spacing) * bridge
-    cut = np.maximum(cut, _unseen_jump(shape, times, float(trace.extra.get("power_limit_w", "0"))))
-    own = np.sqrt((cut * shape.spacing * UNIFORM) ** 2 + unseen**2 + (SENSOR * total * bridge**2) ** 2)
-    ends = np.full(len(times), total_sd / np.sqrt(2))
-    return Boundaries(total * share, np.hypot(own, ends), shared)
+    unseen = np.sqrt((times[-1] - times[0]) * shape.spacing) * _roughness(shape, times + delay) * bridge
+    cut = np.maximum(cut, _unseen_jump(shape, times, float(trace.extra.get(POWER_LIMIT_W, "0"))))
+    errors = (cut * shape.spacing * UNIFORM, unseen, SENSOR * total * bridge**2, total_sd / np.sqrt(2) + 0 * share)
+    return Boundaries(total * share, np.linalg.norm(errors, axis=0), total * (late - early) / 2)
 
 
-def _shape(power: Samples) -> _Shape | None:
+def _shape(trace: Trace) -> _Shape | None:
     """The samples as steps; of a value polled more often than it is renewed only its first appearance."""
-    column = 1 if not np.any(np.isnan(power[:, 1])) else 2
-    if len(power) < FEWEST or np.any(np.isnan(power[:, column])):
+    time, watts = trace.power[:, 0], trace.watts
+    if len(time) < FEWEST or np.any(np.isnan(watts)):
         return None
-    time, watts = power[:, 0], power[:, column]
-    gap = float(np.median(np.diff(time)))
-    fresh = np.concatenate(([0], np.flatnonzero(np.diff(watts) != 0) + 1))
-    if len(fresh) >= FEWEST and float(np.median(np.diff(time[fresh]))) > 2 * gap:
+    fresh = np.concatenate(([0], np.flatnonzero(np.diff(watts)) + 1))
+    if len(fresh) >= FEWEST and np.median(np.diff(time[fresh])) > 2 * np.median(np.diff(time)):
         time, watts = time[fresh], watts[fresh]
     spacing = float(np.median(np.diff(time)))
-    middle = (time[1:] + time[:-1]) / 2
-    return _Shape(np.concatenate(([time[0] - spacing / 2], middle, [time[-1] + spacing / 2])), watts, spacing)
+    edges = np.concatenate(([time[0] - spacing / 2], (time[1:] + time[:-1]) / 2, [time[-1] + spacing / 2]))
+    return _Shape(edges, watts, spacing)
 
 
 def _delay(shape: _Shape, times: Floats) -> tuple[float, float]:
     """How late the samples are (s) and its standard deviation, from the fall of power at the end of the work."""
-    prior_sd = shape.spacing
-    end, reach = times[-1], TAIL * shape.spacing
+    end, reach, longest = times[-1], TAIL * shape.spacing, LONGEST_DELAY * shape.spacing
+    start, stop = end - 1.5 * shape.spacing, end + longest
     middle = (shape.edges[1:] + shape.edges[:-1]) / 2
-    before = (middle > end - reach) & (middle < end - 1.5 * shape.spacing)
-    after = (middle > end + LONGEST_DELAY * shape.spacing) & (middle < end + reach + shape.spacing)
-    if times[-2] > end - reach or np.count_nonzero(before) < 2 or np.count_nonzero(after) < 2:
-        return DELAY_S, prior_sd
-    busy, idle = float(np.median(shape.watts[before])), float(np.median(shape.watts[after]))
-    noise = float(np.ptp(shape.watts[before]) + np.ptp(shape.watts[after])) / 2
-    if busy - idle < max(4 * noise, FAINT * idle):
-        return DELAY_S, prior_sd
-    start = end - 1.5 * shape.spacing
-    total = _total(shape)
-    stop = end + LONGEST_DELAY * shape.spacing
-    passed = float(np.diff(np.interp([start, stop], shape.edges, total))[0])
-    delay = (passed - idle * (stop - start)) / (busy - idle) - (end - start)
+    before = shape.watts[(middle > end - reach) & (middle < start)]
+    after = shape.watts[(middle > stop) & (middle < end + reach + shape.spacing)]
+    if times[-2] > end - reach or len(before) < 2 or len(after) < 2:
+        return DELAY_S, shape.spacing
+    idle, fall = float(np.median(after)), float(np.median(before) - np.median(after))
+    noise = float(np.ptp(before) + np.ptp(after)) / 2
+    if fall < max(4 * noise, FAINT * idle):
+        return DELAY_S, shape.spacing
+    passed = float(np.diff(shape.energy(np.array([start, stop])))[0])
+    delay = (passed - idle * (stop - start)) / fall - (end - start)
     # When within its period a polled field was renewed is not known; the driver's own samples carry their times.
-    sd = shape.spacing * (UNIFORM * (0.5 if shape.spacing < POLLED_S else 1.5) + noise / (busy - idle))
-    limit = LONGEST_DELAY * shape.spacing
-    return float(np.clip(delay, -limit / 2, limit)), float(min(sd, prior_sd))
-
-
-def _total(shape: _Shape) -> Floats:
-    """The integral of power up to each edge (J)."""
-    return np.concatenate(([0.0], np.cumsum(np.diff(shape.edges) * shape.watts)))
+    sd = shape.spacing * (UNIFORM * (0.5 if shape.spacing < POLLED_S else 1.5) + noise / fall)
+    return float(np.clip(delay, -longest / 2, longest)), min(sd, shape.spacing)
 
 
 def _shares(shape: _Shape, times: Floats, delay: float) -> tuple[Floats, Floats]:
     """The share of the window's energy up to each time, from 0 to 1, and the jump of power there (W)."""
-    last = len(shape.watts) - 1
     at = times + delay
-    cut = np.clip(np.searchsorted(shape.edges, at, side="right") - 1, 0, last)
-    left, right = _whole(shape, at, cut, -1), _whole(shape, at, cut, 1)
-    width = shape.edges[cut + 1] - shape.edges[cut]
-    inside = np.clip((at - shape.edges[cut]) / width, 0.0, 1.0)
+    cut = np.clip(np.searchsorted(shape.edges, at, side="right") - 1, 0, len(shape.watts) - 1)
+    left, right = _beside(shape, cut, -1), _beside(shape, cut, 1)
+    begin, width = shape.edges[cut], np.diff(shape.edges)[cut]
+    inside = np.clip((at - begin) / width, 0.0, 1.0)
     parted = left * inside + right * (1 - inside)
-    first = np.where(parted > 0, left * inside / np.where(parted > 0, parted, 1.0), inside)
-    up_to = _total(shape)[cut] + first * shape.watts[cut] * width
-    up_to = np.maximum.accumulate(up_to)
+    first = np.divide(left * inside, parted, out=inside.copy(), where=parted > 0)
+    up_to = np.maximum.accumulate(shape.energy(begin) + first * shape.watts[cut] * width)
     whole = up_to[-1] - up_to[0]
     share = (up_to - up_to[0]) / whole if whole > 0 else (times - times[0]) / (times[-1] - times[0])
     return share, np.abs(right - left)
 
 
-def _whole(shape: _Shape, at: Floats, cut: Ints, way: int) -> Floats:
+def _beside(shape: _Shape, cut: Ints, way: int) -> Floats:
     """The power next to a cut sample on one side, or that of the cut sample itself where the next is cut as well."""
     beside = np.clip(cut + way, 0, len(shape.watts) - 1)
-    shared = np.isin(beside, cut)
-    return np.where(shared, shape.watts[cut], shape.watts[beside])
+    return np.asarray(shape.watts[np.where(np.isin(beside, cut), cut, beside)])
 
 
 def _unseen_jump(shape: _Shape, times: Floats, limit: float) -> Floats:
@@ -131,15 +117,13 @@ def _unseen_jump(shape: _Shape, times: Floats, limit: float) -> Floats:
     """
     short = np.concatenate(([False], np.diff(times) < 2 * shape.spacing, [False]))
     inside = shape.watts[(shape.edges[:-1] > times[0]) & (shape.edges[1:] < times[-1])]
-    lowest = float(np.min(inside, initial=np.inf))
-    jump = max(limit, float(np.max(shape.watts))) - min(lowest, float(np.median(shape.watts)))
-    return np.where(short[1:] | short[:-1], jump, 0.0)
+    lowest = min(float(np.min(inside, initial=np.inf)), float(np.median(shape.watts)))
+    return np.where(short[1:] | short[:-1], max(limit, float(np.max(shape.watts))) - lowest, 0.0)
 
 
 def _roughness(shape: _Shape, times: Floats) -> float:
     """How much power differs from sample to sample inside the parts (W, root mean square)."""
     blur = shape.spacing / 2
     first, last = np.searchsorted(times, shape.edges[:-2] - blur), np.searchsorted(times, shape.edges[2:] + blur)
-    alike = (first == last) & (first > 0) & (last < len(times))
-    steps = np.diff(shape.watts)[alike]
+    steps = np.diff(shape.watts)[(first == last) & (first > 0) & (last < len(times))]
     return float(np.sqrt(np.mean(steps**2))) if len(steps) else float(np.std(shape.watts))

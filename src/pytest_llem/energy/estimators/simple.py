@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_llem.energy.estimators.grid import Floats
 from pytest_llem.energy.estimators.knots import Knots
-from pytest_llem.energy.trace import Samples
+from pytest_llem.energy.trace import Floats, Samples, Trace
 
 POWER_STEP_S = 0.1  # s; instant power is renewed about this often (H200, driver 580), when the trace does not show it
 UNIFORM = np.sqrt(1 / 3)  # standard deviation of an error spread evenly over -1 to 1
@@ -30,26 +29,20 @@ class Boundaries:
     sd: Floats
     shared: Floats | None = None
 
-    def part_sd(self) -> Floats:
-        """Standard deviation (J) of the energy between each two neighbouring boundaries."""
-        common = np.zeros(len(self.sd)) if self.shared is None else self.shared
-        sd: Floats = np.sqrt(self.sd[1:] ** 2 + self.sd[:-1] ** 2 + np.diff(common) ** 2)
-        return sd
-
-    def sum_sd(self, ends: Floats) -> float:
-        """Standard deviation (J) of the sum of ``ends[i]`` times the energy at each boundary i."""
-        common = 0.0 if self.shared is None else float(ends @ self.shared)
-        return float(np.sqrt(np.sum((ends * self.sd) ** 2) + common**2))
+    def sum(self, signs: Floats) -> tuple[float, float]:
+        """The sum of ``signs[i]`` times the energy at each boundary i, and its standard deviation (J)."""
+        common = 0.0 if self.shared is None else float(signs @ self.shared)
+        return float(signs @ self.energy), float(np.hypot(np.linalg.norm(signs * self.sd), common))
 
 
 def counter_delta(samples: Samples, times: Floats) -> Boundaries:
     """The counter as a read at each boundary shows it (what Zeus and CodeCarbon do); shape of ``times``: (n,) in s."""
-    before, counter = samples[:, 0], samples[:, 2]
+    before, counter, rise = samples[:, 0], samples[:, 2], np.diff(samples[:, 2])
     last = np.searchsorted(before, times, side="right") - 1
-    changes = np.flatnonzero(np.diff(counter) != 0) + 1
-    rises = np.diff(np.concatenate(([counter[0]], counter[changes])))
-    step = np.array([_near(before[changes], rises, t) for t in times])
-    return Boundaries(counter[last], step / 2 * UNIFORM * np.ones(len(times)))
+    changed = np.flatnonzero(rise)
+    # Off by up to the larger of the steps beside each boundary.
+    beside = [rise[changed[max(0, i - 1) : i + 2]] for i in np.searchsorted(before[changed + 1], times)]
+    return Boundaries(counter[last], np.array([np.max(steps, initial=0.0) for steps in beside]) / 2 * UNIFORM)
 
 
 def counter_interpolated(knots: Knots, times: Floats) -> Boundaries:
@@ -59,29 +52,29 @@ def counter_interpolated(knots: Knots, times: Floats) -> Boundaries:
     width = knots.time[right] - knots.time[right - 1]
     share = (times - knots.time[right - 1]) / width
     # A load may begin or end right at the boundary, then all of the rise belongs to one side of it.
-    outside = np.maximum(np.maximum(share, 1 - share), 0.0) * rise * UNIFORM
-    phase = knots.time_sd * rise / width
-    return Boundaries(
-        np.interp(times, knots.time, knots.energy), np.hypot(outside if knots.rhythm != "continuous" else 0.0, phase)
-    )
+    jump = np.maximum(np.maximum(share, 1 - share), 0.0) * rise * UNIFORM * (knots.rhythm != "continuous")
+    return Boundaries(np.interp(times, knots.time, knots.energy), np.hypot(jump, knots.time_sd * rise / width))
 
 
-def power_integral(time: Floats, power: Floats, times: Floats) -> Boundaries:
+def power_integral(trace: Trace, times: Floats) -> Boundaries:
     """The integral of sampled power (trapezoids), from the first sample on."""
-    total = np.concatenate(([0.0], np.cumsum(np.diff(time) * (power[1:] + power[:-1]) / 2)))
-    renewed = time[np.flatnonzero(np.diff(power) != 0) + 1]
-    step = float(np.median(np.diff(renewed))) if len(renewed) > 2 else POWER_STEP_S
-    step = max(step, float(np.median(np.diff(time))))
+    time, power = trace.power[:, 0], trace.watts
+    total = running_total(time, (power[1:] + power[:-1]) / 2)
+    step = renewal_s(time, power, POWER_STEP_S)
     # A sample is up to one step old, and power between two samples is not seen.
     around = [power[(time > t - 2 * step) & (time < t + 2 * step)] for t in times]
-    jump = np.array([np.ptp(p) if len(p) else np.ptp(power) for p in around])
+    jump = np.array([np.ptp(near if len(near) else power) for near in around])
     level = np.interp(times, time, power)
     return Boundaries(np.interp(times, time, total), step * UNIFORM * np.maximum(jump, 0.02 * level))
 
 
-def _near(time: Floats, rise: Floats, t: float) -> float:
-    """The largest of the steps next to ``t``."""
-    if not len(time):
-        return 0.0
-    i = int(np.searchsorted(time, t))
-    return float(np.max(rise[max(0, i - 1) : i + 2]))
+def running_total(time: Floats, rate: Floats) -> Floats:
+    """The integral of ``rate[i]`` from ``time[i]`` to ``time[i + 1]``, up to each time."""
+    return np.concatenate(([0.0], np.cumsum(np.diff(time) * rate)))
+
+
+def renewal_s(time: Floats, power: Floats, unknown_s: float = 0.0) -> float:
+    """How often sampled power takes a new value (s), ``unknown_s`` where it hardly does; no less than a sample."""
+    renewed = time[np.flatnonzero(np.diff(power)) + 1]
+    shown_s = float(np.median(np.diff(renewed))) if len(renewed) > 2 else unknown_s
+    return max(shown_s, float(np.median(np.diff(time))))
