@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from pytest_llem.datasets.prompts import PromptSet, make_prompts
+from pytest_llem.datasets.synthetic import prompt_lengths
 from pytest_llem.errors import DatasetError
 from pytest_llem.study.config import ExperimentConfig
 
@@ -69,6 +71,18 @@ def test_synthetic_prompts_are_never_cut_and_ask_no_tokenizer() -> None:
     prompts = make_prompts(config, tokenize, lambda: 500)
     assert [len(ids) for ids in prompts.token_ids] == [9] * 3
     assert prompts.cut == 0
+
+
+def test_natural_lengths_are_cut_to_the_longest_and_counted() -> None:
+    prompts = make(n=200, input_tokens=256, lengths="log-normal")
+    assert max(map(len, prompts.token_ids)) == 256
+    assert prompts.cut == sum(length > 256 for length in prompt_lengths(200, 256, "log-normal", 42)) > 20
+    assert make(n=200, input_tokens=256, lengths="uniform").cut == 0
+
+
+def test_lengths_of_other_prompts_are_their_own(file: str) -> None:
+    with pytest.raises(ValidationError, match="lengths: uniform is for synthetic prompts"):
+        make(source=file, lengths="uniform")
 
 
 def test_the_hash_tells_prompts_apart_by_ids_and_by_where_they_end(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pytest_llem.datasets.files import read_texts
-from pytest_llem.datasets.hub import read_aienergyscore
-from pytest_llem.datasets.synthetic import synthetic_prompts
+from pytest_llem.datasets.hub import aienergyscore
+from pytest_llem.datasets.synthetic import prompt_lengths, synthetic_prompts
 from pytest_llem.errors import DatasetError
 from pytest_llem.study.config import ExperimentConfig
 
@@ -43,9 +43,9 @@ def make_prompts(
     spec = config.dataset
     seed = config.seed if spec.seed is None else spec.seed
     if spec.source == "synthetic":
-        uncut = synthetic_prompts(spec.n, spec.input_tokens, vocabulary(), seed)
+        uncut = synthetic_prompts(prompt_lengths(spec.n, spec.input_tokens, spec.lengths, seed), vocabulary(), seed)
     else:
-        texts = read_aienergyscore() if spec.source == "aienergyscore" else read_texts(spec.source, spec.column)
+        texts = aienergyscore() if spec.source == "aienergyscore" else read_texts(spec.source, spec.column)
         if len(texts) < spec.n:
             raise DatasetError(
                 f"{spec.source} has {len(texts)} prompts, dataset.n asks for {spec.n}",

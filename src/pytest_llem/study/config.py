@@ -38,11 +38,12 @@ class ModelSpec(Strict):
 
 
 class DatasetSpec(Strict):
-    """Which prompts: ``synthetic`` (``input_tokens`` tokens each), ``aienergyscore``, or a JSONL or CSV file."""
+    """Which prompts: ``synthetic`` (``input_tokens`` tokens at most), ``aienergyscore``, or a JSONL or CSV file."""
 
     source: Text = "synthetic"
     n: Positive = 8
     input_tokens: Positive = 64
+    lengths: Literal["fixed", "uniform", "log-normal"] = "fixed"
     order: Literal["as_given", "shuffled", "by_length"] = "as_given"
     column: str | None = None
     seed: Seed | None = None
@@ -57,6 +58,10 @@ class DatasetSpec(Strict):
             source, BUILT_IN_DATASETS, otherwise="write synthetic, aienergyscore, FILE.jsonl or FILE.csv"
         )
         raise ValueError(f"{shown(source)} is not a dataset ({hint})")
+
+    def contradictions(self) -> Iterator[str]:
+        if self.lengths != "fixed" and self.source != "synthetic":
+            yield f"lengths: {self.lengths} is for synthetic prompts; those of {self.source} have their own"
 
 
 class MeasureSpec(Strict):
