@@ -18,8 +18,8 @@ from pytest_llem.runners.conductor import Limits, WorkerSession
 from pytest_llem.runners.docker.runner import DockerRunner
 from pytest_llem.runners.local import LocalRunner
 from pytest_llem.runners.progress import Progress
-from pytest_llem.study.cell import Cell
 from pytest_llem.study.config import DatasetSpec, ExperimentConfig, MeasureSpec, ModelSpec
+from pytest_llem.study.study import Cell
 
 ALLOWED_S = 1.5
 CELL = Cell(

@@ -14,7 +14,7 @@ from pytest_llem import load_study, run_experiment, run_study
 from pytest_llem.api import Progress, RunSettings
 from pytest_llem.errors import Cancelled, ExperimentFailed, LlemError, ResultError, StudyError
 from pytest_llem.results.manifest import read_manifest
-from pytest_llem.study import ExperimentConfig
+from pytest_llem.study.config import ExperimentConfig
 from tests.conftest import FAST, Studies
 
 ONE = {

@@ -15,7 +15,8 @@ from pytest_llem.results.comparison import Gate
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.rules import Rule
 from pytest_llem.results.store import RunFolder
-from pytest_llem.study import Study, study_from_mapping
+from pytest_llem.study.load import study_from_mapping
+from pytest_llem.study.study import Study
 from tests.results.runs import cycles, noisy
 
 AUTO = {"cycles": "auto", "max_cycles": 12, "precision": "2%"}

@@ -19,8 +19,8 @@ from pytest_llem.backends.base import Engine
 from pytest_llem.backends.pytorch import PytorchBackend
 from pytest_llem.energy.choose import choose_meter
 from pytest_llem.energy.recorder import Recorder
-from pytest_llem.study import study_from_mapping
 from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.study.load import study_from_mapping
 
 SECONDS = 2.0
 

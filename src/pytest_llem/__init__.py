@@ -13,7 +13,9 @@ from pytest_llem.version import __version__
 if TYPE_CHECKING:
     from pytest_llem.api import StudyResult, run_experiment, run_study
     from pytest_llem.results.model import ExperimentResult
-    from pytest_llem.study import ExperimentConfig, Study, load_study
+    from pytest_llem.study.config import ExperimentConfig
+    from pytest_llem.study.load import load_study
+    from pytest_llem.study.study import Study
 
 
 __all__ = [
@@ -27,11 +29,11 @@ __all__ = [
     "run_study",
 ]
 _HOME = {
-    "ExperimentConfig": "pytest_llem.study",
+    "ExperimentConfig": "pytest_llem.study.config",
     "ExperimentResult": "pytest_llem.results.model",
-    "Study": "pytest_llem.study",
+    "Study": "pytest_llem.study.study",
     "StudyResult": "pytest_llem.api",
-    "load_study": "pytest_llem.study",
+    "load_study": "pytest_llem.study.load",
     "run_experiment": "pytest_llem.api",
     "run_study": "pytest_llem.api",
 }

@@ -28,7 +28,9 @@ from pytest_llem.runners.locks import default_lock_dir
 from pytest_llem.runners.progress import Progress, ignore
 from pytest_llem.runners.raising import raised
 from pytest_llem.runners.sharing import by_engine
-from pytest_llem.study import Cell, ExperimentConfig, Study, load_study, study_from_mapping
+from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.study.load import load_study, study_from_mapping
+from pytest_llem.study.study import Cell, Study
 from pytest_llem.version import __version__
 
 __all__ = ["Progress", "RunSettings", "StudyResult", "run_experiment", "run_study"]

@@ -169,7 +169,7 @@ def _run(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def _plan(arguments: argparse.Namespace, rest: list[str]) -> int:
     from pytest_llem.commands.plan import plan, plan_text
-    from pytest_llem.study import load_study
+    from pytest_llem.study.load import load_study
 
     study = load_study(arguments.study)
     _print(arguments.json, plan(study), plan_text(study))

@@ -15,7 +15,7 @@ from pytest_llem.results.cycles import error_after, judge_cycles
 from pytest_llem.results.model import ExperimentResult, Outcome
 from pytest_llem.results.sequential import Plan, stop
 from pytest_llem.results.store import RESULT, RunFolder, read_result, safe_name
-from pytest_llem.study import Cell, Study
+from pytest_llem.study.study import Cell, Study
 
 PRECISE = "energy_per_output_token_j"
 """The figure whose interval decides where no budget and no baseline does."""

@@ -4,6 +4,7 @@
 
     LlemError                   something a user can act on; the message says what, where and what to do
     ├── StudyError              a study file is wrong; carries every mistake of the file
+    ├── ValueRefused            a text that should name or measure something does not
     ├── ResultError             a result, manifest or baseline cannot be read or written
     ├── TraceError              a recorded trace cannot be read
     ├── MeterError              a power meter is missing, forbidden or lost
@@ -64,6 +65,10 @@ class StudyError(LlemError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class ValueRefused(LlemError, ValueError):
+    """A text that should name or measure something and does not; pydantic takes it for an error of the field."""
 
 
 class ResultError(LlemError):

@@ -17,7 +17,8 @@ from pytest_llem.reporting import conclude, flat_figures, set_properties
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import RunFolder
 from pytest_llem.session import stamp_of
-from pytest_llem.study import ExperimentConfig, study_from_mapping
+from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.study.load import study_from_mapping
 from pytest_llem.study.pytorch import PytorchConfig
 from pytest_llem.study.vllm import VllmEngine, VllmSampling
 

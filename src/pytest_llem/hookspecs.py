@@ -8,7 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_llem.results.model import ExperimentResult
-    from pytest_llem.study import Cell, Study
+    from pytest_llem.study.study import Cell, Study
 
 
 @pytest.hookspec

@@ -24,7 +24,7 @@ from pytest_llem.runners.devices import DevicePlan, check
 from pytest_llem.runners.locks import default_lock_dir, hold
 from pytest_llem.runners.measuring import Measurement, measure
 from pytest_llem.runners.progress import Progress
-from pytest_llem.study import Cell
+from pytest_llem.study.study import Cell
 
 WORDS = {
     "waiting": "waiting",

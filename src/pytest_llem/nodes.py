@@ -25,7 +25,9 @@ from pytest_llem.results.store import RunFolder
 from pytest_llem.runners.raising import raised
 from pytest_llem.runners.sharing import by_engine
 from pytest_llem.session import stamp_of
-from pytest_llem.study import Cell, Overrides, Study, load_study
+from pytest_llem.study.load import load_study
+from pytest_llem.study.runner import Overrides
+from pytest_llem.study.study import Cell, Study
 
 
 def overrides_of(options: Options) -> Overrides:

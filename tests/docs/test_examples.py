@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llem.study import Overrides, load_study
+from pytest_llem.study.load import load_study
+from pytest_llem.study.runner import Overrides
 from tests.docs.pages import DOCS, ROOT, fenced
 
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]

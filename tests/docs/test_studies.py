@@ -10,9 +10,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pytest_llem.study.budget import Budget
-from pytest_llem.study.config import DatasetSpec, ExperimentConfig, MeasureSpec, ModelSpec
-from pytest_llem.study.header import OTHER_KEYS, Execution, Header
+from pytest_llem.study.config import DatasetSpec, MeasureSpec, ModelSpec
+from pytest_llem.study.header import Execution
 from pytest_llem.study.metrics import METRICS, STATISTICS
+from pytest_llem.study.paths import TOP_LEVEL
 from tests.docs.pages import DOCS, ROOT, codes, table
 
 PAGE = DOCS / "studies.md"
@@ -36,8 +37,7 @@ def test_a_section_has_every_key_and_its_default(heading: str) -> None:
 
 def test_every_top_level_key_is_listed() -> None:
     rows = [codes(key)[0] for key, *_ in table(PAGE, "## Top-level keys")]
-    known = {*Header.model_fields, *ExperimentConfig.model_fields, *OTHER_KEYS} - {"options"}
-    assert sorted(rows) == sorted(known)
+    assert sorted(rows) == sorted(TOP_LEVEL)
 
 
 def test_every_metric_is_listed_with_its_unit() -> None:

@@ -12,7 +12,8 @@ from pytest_llem.errors import BackendError, WorkerCrashed
 from pytest_llem.results.store import RunFolder
 from pytest_llem.runners.bench import Bench, Settings
 from pytest_llem.runners.progress import Progress
-from pytest_llem.study import Cell, study_from_mapping
+from pytest_llem.study.load import study_from_mapping
+from pytest_llem.study.study import Cell
 
 
 def cells(**fields: object) -> tuple[Cell, ...]:

@@ -16,7 +16,8 @@ from pytest_llem.runners.base import Launch
 from pytest_llem.runners.conductor import Limits, WorkerSession
 from pytest_llem.runners.local import LocalRunner, session_members
 from pytest_llem.runners.progress import Progress
-from pytest_llem.study import Cell, study_from_mapping
+from pytest_llem.study.load import study_from_mapping
+from pytest_llem.study.study import Cell
 
 PATIENT = Limits(experiment_s=60, silence_s=60)
 

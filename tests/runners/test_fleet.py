@@ -13,7 +13,9 @@ from pytest_llem.runners import fleet
 from pytest_llem.runners.base import Launch
 from pytest_llem.runners.fleet import Fleet
 from pytest_llem.runners.local import LocalRunner
-from pytest_llem.study import Cell, Overrides, study_from_mapping
+from pytest_llem.study.load import study_from_mapping
+from pytest_llem.study.runner import Overrides
+from pytest_llem.study.study import Cell
 
 LAUNCH = Launch(Path("e"), Path("e/job"), Path("log"), "run", "cell", "pytorch", ())
 

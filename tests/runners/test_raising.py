@@ -10,7 +10,9 @@ import pytest
 
 from pytest_llem.api import RunSettings, run_study
 from pytest_llem.runners.raising import LIBRARIES, raised
-from pytest_llem.study import Cell, Overrides, study_from_mapping
+from pytest_llem.study.load import study_from_mapping
+from pytest_llem.study.runner import Overrides
+from pytest_llem.study.study import Cell
 from tests.conftest import Studies
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from pytest_llem.errors import StudyError
-from pytest_llem.study import Overrides, Study, load_study
+from pytest_llem.study.load import load_study
+from pytest_llem.study.runner import Overrides
+from pytest_llem.study.study import Study
 
 Load = Callable[..., Study]
 Wrong = Callable[[str], list[str]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_llem.errors import StudyError
-from pytest_llem.study import Execution
+from pytest_llem.study.header import Execution
 from tests.study.conftest import Load
 
 AUTO = "execution: {cycles: auto, max_cycles: 4, precision: 2%}\n"
@@ -28,7 +28,7 @@ def test_the_study_is_another_one_when_it_goes_on_for_longer(load: Load) -> None
     [
         ("cycles: 3, max_cycles: 4", "max_cycles need cycles: auto"),
         ("cycles: auto, precision: little", "expected a number, got 'little'"),
-        ("cycles: auto, precision: x%", "'x%' is not a share; write 2% or 0.02"),
+        ("cycles: auto, precision: x%", "'x%' is not a share (write 2% or 0.02)"),
         ("cycles: auto, precision: 200%", "expected a value below 1"),
         ("cycles: ever", "a whole number"),
     ],

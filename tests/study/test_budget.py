@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from pytest_llem.errors import LlemError
-from pytest_llem.study import METRICS, Budget
-from pytest_llem.study.metrics import STATISTICS, metric_named, quantity
+from pytest_llem.study.budget import Budget
+from pytest_llem.study.metrics import METRICS, STATISTICS, metric_named, quantity
 from tests.study.conftest import Load
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_llem.study import LeftOut, Merged
+from pytest_llem.study.study import LeftOut, Merged
 from tests.study.conftest import Load
 
 

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_llem.errors import Problem, StudyError
-from pytest_llem.study import Overrides, load_study, study_from_mapping
+from pytest_llem.study.load import load_study, study_from_mapping
 from pytest_llem.study.paths import all_paths
+from pytest_llem.study.runner import Overrides
 
 EXAMPLES = int(os.environ.get("LLEM_MUTATIONS", "200"))
 """Set it to 2000 for the long run."""
@@ -189,7 +190,7 @@ def test_hostile_files_need_little_memory(tmp_path: Path) -> None:
     code = """
 import sys, pathlib
 from pytest_llem.errors import StudyError
-from pytest_llem.study import load_study
+from pytest_llem.study.load import load_study
 for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
     try:
         load_study(path)

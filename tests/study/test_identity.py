@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from pytest_llem.study import ExperimentConfig, config_hash
-from pytest_llem.study.identity import effective
+from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.study.identity import config_hash, effective
 from tests.study.conftest import Load
 
 FROZEN = {
@@ -51,7 +51,7 @@ def test_the_order_of_keys_and_the_seed_of_hash_do_not_matter() -> None:
     raw = FROZEN["pytorch"][0]
     turned = json.dumps({key: raw[key] for key in reversed(raw)})
     code = (
-        "import sys; from pytest_llem.study import ExperimentConfig, config_hash;"
+        "import sys; from pytest_llem.study.identity import ExperimentConfig, config_hash;"
         "print(config_hash(ExperimentConfig.model_validate_json(sys.argv[1])))"
     )
     found = set()

@@ -8,13 +8,9 @@ from pathlib import Path
 import pytest
 
 from pytest_llem.errors import StudyError
-from pytest_llem.study import (
-    Budget,
-    Overrides,
-    RunnerChoice,
-    load_study,
-    study_from_mapping,
-)
+from pytest_llem.study.budget import Budget
+from pytest_llem.study.load import load_study, study_from_mapping
+from pytest_llem.study.runner import Overrides, RunnerChoice
 from tests.study.conftest import Load
 
 QUIET = Overrides(environment={})

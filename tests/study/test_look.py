@@ -52,9 +52,7 @@ def test_what_cannot_be_read_is_no_study(tmp_path: Path) -> None:
 
 
 def test_looking_imports_neither_pydantic_nor_yaml() -> None:
-    code = (
-        "import sys; from pytest_llem.study import looks_like_study; print(*({'pydantic', 'yaml'} & set(sys.modules)))"
-    )
+    code = "import sys, pytest_llem.study.look; print(*({'pydantic', 'yaml'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=_environment())
     assert done.stdout.strip() == ""
 

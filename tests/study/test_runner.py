@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_llem.errors import LlemError, StudyError
-from pytest_llem.study import Overrides, RunnerChoice
-from pytest_llem.study.runner import choose_runner, parse_runner
+from pytest_llem.study.runner import Overrides, RunnerChoice, choose_runner, parse_runner
 from tests.study.conftest import Load
 
 ALL = {

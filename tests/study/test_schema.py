@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 
-from pytest_llem.study import METRICS, study_json_schema
+from pytest_llem.study.metrics import METRICS
 from pytest_llem.study.paths import all_paths
+from pytest_llem.study.schema import study_json_schema
 
 
 def test_every_key_of_a_study_is_in_the_schema() -> None:
@@ -24,7 +25,7 @@ def test_every_reference_is_defined() -> None:
 
 def test_budgets_may_have_units_and_statistics() -> None:
     budget = study_json_schema()["$defs"]["Budget"]["properties"]
-    assert "string" in budget["max"]["type"]
+    assert {"type": ["number", "string"], "examples": ["2 GiB"]} in budget["max"]["anyOf"]
     assert set(METRICS) | {"ttft_s.p95"} <= set(budget["metric"]["enum"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_llem.report.units import duration
-from pytest_llem.study import Cell, Study
+from pytest_llem.study.study import Cell, Study
 
 # What an experiment costs besides its windows, s: starting, loading, warming up a small model. A large one costs more.
 OVERHEAD_S = 10.0

@@ -11,8 +11,7 @@ from pytest_llem.results.budgets import judge
 from pytest_llem.results.manifest import DONE, read_manifest
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import RESULT, RunFolder, read_result, safe_name
-from pytest_llem.study.cell import Cell
-from pytest_llem.study.study import Study
+from pytest_llem.study.study import Cell, Study
 
 NEWEST = "newest"
 _STAMP = re.compile(r"-(\d{8}T\d{6}Z-[0-9a-f]{4})(?:-\d+)?$")

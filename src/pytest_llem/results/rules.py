@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pytest_llem.errors import LlemError
 from pytest_llem.study.metrics import metric_named
-from pytest_llem.study.problems import shown
+from pytest_llem.study.wording import shown
 
 DEFAULT_RULE = "energy_per_output_token_j:5%"
 """What a comparison looks at where nothing is asked for."""

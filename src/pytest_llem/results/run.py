@@ -12,8 +12,7 @@ from pytest_llem.errors import ResultError
 from pytest_llem.results.clock import now
 from pytest_llem.results.manifest import Entry, Manifest, Status, create_manifest, read_manifest, write_manifest
 from pytest_llem.results.store import RunFolder, write_atomic
-from pytest_llem.study.cell import Cell
-from pytest_llem.study.study import Study
+from pytest_llem.study.study import Cell, Study
 
 STUDY, STOPPED, _LOCK = "study.yaml", "stopped", ".lock"
 

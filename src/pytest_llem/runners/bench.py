@@ -27,7 +27,7 @@ from pytest_llem.runners.progress import Listener, Progress, ignore
 from pytest_llem.runners.sharing import engine_of
 from pytest_llem.runners.station import Station, sweep_dead_stations
 from pytest_llem.runners.surroundings import Surroundings
-from pytest_llem.study.cell import Cell
+from pytest_llem.study.study import Cell
 from pytest_llem.version import __version__
 
 

@@ -19,7 +19,7 @@ from pytest_llem.runners.job import WorkerJob, read_worker_result, write_job
 from pytest_llem.runners.messages import PROTOCOL_VERSION, Message
 from pytest_llem.runners.progress import Listener, Progress
 from pytest_llem.runners.worker_result import WorkerResult
-from pytest_llem.study.cell import Cell
+from pytest_llem.study.study import Cell
 
 CONNECT_LIMIT_S = 120.0  # importing a large library from a cold disk takes a while
 LOG_TAIL_LINES = 15

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pytest_llem.errors import PreflightError
 from pytest_llem.runners.base import Launch, Runner
 from pytest_llem.runners.local import LocalRunner
-from pytest_llem.study.cell import Cell
 from pytest_llem.study.runner import RunnerChoice
+from pytest_llem.study.study import Cell
 
 
 class Fleet:

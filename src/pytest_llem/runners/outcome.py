@@ -13,7 +13,7 @@ from pytest_llem.results.model import ExperimentResult
 from pytest_llem.runners import fields, quality
 from pytest_llem.runners.assemble import evaluate
 from pytest_llem.runners.worker_result import WorkerResult
-from pytest_llem.study.cell import Cell
+from pytest_llem.study.study import Cell
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 
-from pytest_llem.study.cell import Cell
 from pytest_llem.study.runner import RunnerChoice
+from pytest_llem.study.study import Cell
 
 LIBRARIES = {"pytorch": ("torch", "transformers"), "vllm": ("vllm",)}  # of the backends that there are images for
 _EXTRAS = {"pytorch": "transformers", "vllm": "vllm"}

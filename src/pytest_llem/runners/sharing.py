@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import groupby
 
 from pytest_llem.backends.registry import get_backend
-from pytest_llem.study.cell import Cell
 from pytest_llem.study.header import Order
+from pytest_llem.study.study import Cell
 
 
 def engine_of(cell: Cell) -> str:

@@ -19,7 +19,7 @@ from pytest_llem.runners.conductor import Limits, WorkerSession
 from pytest_llem.runners.devices import DevicePlan
 from pytest_llem.runners.progress import Listener
 from pytest_llem.runners.worker_result import WorkerResult
-from pytest_llem.study.cell import Cell
+from pytest_llem.study.study import Cell
 
 IDLE_S = 0.7  # how long the devices are watched without a worker: seven steps of an H200's counter
 _FOLDER = "llem-"

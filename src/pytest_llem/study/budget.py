@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from collections.abc import Iterator
+from typing import Annotated
 
-from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationInfo, WithJsonSchema, field_validator
 
-from pytest_llem.errors import LlemError
-from pytest_llem.study.metrics import METRICS, metric_named, quantity
-from pytest_llem.study.problems import shown
+from pytest_llem.errors import ValueRefused
+from pytest_llem.study.metrics import METRIC_NAMES, METRICS, metric_named, quantity
 from pytest_llem.study.strict import Strict
+from pytest_llem.study.wording import shown
 
-_COMPARISON = re.compile(r"\s*([\w.]+)\s*(<=|>=|==|=|<|>)\s*(.+?)\s*")
+_COMPARISON = re.compile(r"\s*([\w.]+)\s*(<=|>=)\s*(.+?)\s*")
+
+
+Quantity = Annotated[float, WithJsonSchema({"type": ["number", "string"], "examples": ["2 GiB"]})]
 
 
 class Budget(Strict):
@@ -21,51 +25,38 @@ class Budget(Strict):
     ``min`` and ``max`` are in the metric's SI unit; they may be written with a unit (``2 GiB``, ``0.5 mJ``, ``3 s``).
     """
 
-    metric: str
-    max: float | None = None
-    min: float | None = None
+    metric: Annotated[str, WithJsonSchema({"enum": METRIC_NAMES})]
+    max: Quantity | None = None
+    min: Quantity | None = None
     when: dict[str, JsonValue] = Field(default_factory=dict)
 
     @field_validator("metric")
     @classmethod
     def _known(cls, metric: str) -> str:
-        try:
-            metric_named(metric)
-        except LlemError as error:
-            raise ValueError(_one_line(error)) from None
+        metric_named(metric)
         return metric
 
     @field_validator("max", "min", mode="before")
     @classmethod
     def _without_unit(cls, value: object, info: ValidationInfo) -> object:
-        metric = info.data.get("metric")  # absent when it was refused already
-        if not isinstance(value, str) or metric is None:
-            return value if metric is not None else None
-        try:
-            return quantity(value, METRICS[metric.partition(".")[0]].unit)
-        except LlemError as error:
-            raise ValueError(_one_line(error)) from None
+        if "metric" not in info.data:  # it was refused already
+            return None
+        return quantity(value, METRICS[info.data["metric"].partition(".")[0]].unit) if isinstance(value, str) else value
 
-    @model_validator(mode="after")
-    def _limits_something(self) -> Self:
+    def contradictions(self) -> Iterator[str]:
         if self.max is None and self.min is None:
-            raise ValueError("a budget needs max, min or both")
+            yield "a budget needs max, min or both"
         if self.max is not None and self.min is not None and self.min > self.max:
-            raise ValueError(f"min ({self.min:g}) is above max ({self.max:g})")
-        return self
+            yield f"min ({self.min:g}) is above max ({self.max:g})"
 
     @classmethod
     def from_text(cls, text: str) -> Budget:
-        """``METRIC<=VALUE`` or ``METRIC>=VALUE``, the value with or without a unit. Raises ``LlemError``."""
+        """``METRIC<=VALUE`` or ``METRIC>=VALUE``, the value with or without a unit. Raises ``ValueRefused``."""
         match = _COMPARISON.fullmatch(text)
-        if match is None or match[2] not in ("<=", ">="):
-            raise LlemError(
+        if match is None:
+            raise ValueRefused(
                 f"{shown(text)} is not a budget", hint="write METRIC<=VALUE or METRIC>=VALUE, such as energy_j<=5"
             )
         name, relation, limit = match.groups()
         value = quantity(limit, metric_named(name).unit)
         return cls(metric=name, max=value) if relation == "<=" else cls(metric=name, min=value)
-
-
-def _one_line(error: LlemError) -> str:
-    return error.message if error.hint is None else f"{error.message} ({error.hint})"

@@ -1,18 +1,24 @@
-"""Making cells: experiments with their cycles, order, budgets, runners and limits."""
+"""Cells of experiments: their cycles in the order to run, with gaps, budgets, runners, limits and located files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from pytest_llem.study.budget import Budget
-from pytest_llem.study.cell import Cell
+from pytest_llem.study.config import DATASET_SUFFIXES, ExperimentConfig
+from pytest_llem.study.document import Document
 from pytest_llem.study.expand import Experiment
-from pytest_llem.study.files import located
-from pytest_llem.study.header import Execution, Header
-from pytest_llem.study.order import gaps, turns
-from pytest_llem.study.overrides import Overrides
-from pytest_llem.study.runner import RunnerChoice, choose_runner
+from pytest_llem.study.header import Execution
+from pytest_llem.study.identity import is_folder
+from pytest_llem.study.runner import RunnerChoice
+from pytest_llem.study.study import Cell
+from pytest_llem.study.wording import shown
+
+Turn = tuple[int, int]
+"""Index of the experiment, and its cycle from 1."""
 
 
 def make_cells(
@@ -20,11 +26,11 @@ def make_cells(
     experiments: Sequence[tuple[Experiment, tuple[Budget, ...]]],
     execution: Execution,
     seed: str,
-    runners: dict[str, RunnerChoice],
+    runners: Mapping[str, RunnerChoice],
     folder: Path,
 ) -> tuple[Cell, ...]:
     """Every cycle of every experiment in the order to run; ``runners`` by backend, ``folder`` is the study's."""
-    configs = [located(one.config, folder) for one, _ in experiments]
+    configs = [_located(one.config, folder) for one, _ in experiments]
     order = turns(len(experiments), execution, seed)
     cells = []
     for (index, cycle), gap in zip(order, gaps(order, execution), strict=True):
@@ -49,7 +55,60 @@ def make_cells(
     return tuple(cells)
 
 
-def runners_of(experiments: Sequence[Experiment], header: Header, overrides: Overrides) -> dict[str, RunnerChoice]:
-    """The runner of each backend that an experiment uses."""
-    backends = {one.config.backend for one in experiments}
-    return {name: choose_runner(name, header.runner, header.runners, overrides) for name in backends}
+def turns(count: int, execution: Execution, seed: str) -> list[Turn]:
+    """Every experiment in every cycle, in the order to run.
+
+    ``sequential`` finishes an experiment before the next begins (AAABBB); the others finish a cycle before the next
+    begins: ``interleaved`` as written (ABABAB), ``reversed`` every other cycle backwards (ABBAAB), ``shuffled`` each in
+    an order of its own. ``seed`` decides the shuffling, the same on every machine and in every version of Python.
+    """
+    cycles = range(1, execution.most_cycles + 1)
+    if execution.order == "sequential":
+        return [(index, cycle) for index in range(count) for cycle in cycles]
+    return [(index, cycle) for cycle in cycles for index in _one_cycle(count, cycle, execution, seed)]
+
+
+def _one_cycle(count: int, cycle: int, execution: Execution, seed: str) -> Sequence[int]:
+    if execution.order == "shuffled":
+        return sorted(range(count), key=lambda index: hashlib.sha256(f"{seed}:{cycle}:{index}".encode()).digest())
+    if execution.order == "reversed" and cycle % 2 == 0:
+        return range(count - 1, -1, -1)
+    return range(count)
+
+
+def gaps(order: Sequence[Turn], execution: Execution) -> list[float]:
+    """Seconds to wait before each turn: ``cycle_gap_s`` before a later cycle begins, else ``experiment_gap_s``."""
+    waits = [
+        execution.cycle_gap_s if cycle > cycle_before else execution.experiment_gap_s
+        for (_, cycle_before), (_, cycle) in pairwise(order)
+    ]
+    return [0.0, *waits]
+
+
+def check_files(experiments: Iterable[Experiment], document: Document, folder: Path) -> None:
+    """Tell each prompt file and each model's folder that is not there."""
+    hint = "the path is relative to the study's folder"
+    for source in dict.fromkeys(one.given.dataset.source for one in experiments):
+        if source.endswith(DATASET_SUFFIXES) and not _absolute(source, folder).is_file():
+            document.wrong(("dataset", "source"), f"there is no file {shown(source)}", hint)
+    for model in dict.fromkeys(one.given.model.id for one in experiments):
+        if is_folder(model) and not _absolute(model, folder).is_dir():
+            document.wrong(("model", "id"), f"there is no folder {shown(model)}", hint)
+
+
+def _located(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
+    """``config`` with the paths of a prompt file and of a model's folder made absolute: they lie beside the study."""
+    update: dict[str, object] = {}
+    if config.dataset.source.endswith(DATASET_SUFFIXES):
+        source = str(_absolute(config.dataset.source, folder))
+        update["dataset"] = config.dataset.model_copy(update={"source": source})
+    if is_folder(config.model.id):
+        update["model"] = config.model.model_copy(update={"id": str(_absolute(config.model.id, folder))})
+    return config.model_copy(update=update) if update else config
+
+
+def _absolute(path: str, folder: Path) -> Path:
+    try:
+        return (folder / Path(path).expanduser()).resolve()
+    except (OSError, RuntimeError):  # no such user, or links that go round
+        return folder / path

@@ -11,10 +11,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
-from pytest_llem.study.problems import did_you_mean, shown
+from pytest_llem.errors import ValueRefused
 from pytest_llem.study.pytorch import Dtype, PytorchConfig
 from pytest_llem.study.strict import Strict
 from pytest_llem.study.vllm import VllmConfig
+from pytest_llem.study.wording import did_you_mean, shown
 
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -54,10 +55,9 @@ class DatasetSpec(Strict):
     def _known(cls, source: str) -> str:
         if source in BUILT_IN_DATASETS or source.endswith(DATASET_SUFFIXES):
             return source
-        hint = did_you_mean(
-            source, BUILT_IN_DATASETS, otherwise="write synthetic, aienergyscore, FILE.jsonl or FILE.csv"
-        )
-        raise ValueError(f"{shown(source)} is not a dataset ({hint})")
+        otherwise = "write synthetic, aienergyscore, FILE.jsonl or FILE.csv"
+        hint = did_you_mean(source, BUILT_IN_DATASETS, otherwise=otherwise)
+        raise ValueRefused(f"{shown(source)} is not a dataset", hint=hint)
 
     def contradictions(self) -> Iterator[str]:
         if self.lengths != "fixed" and self.source != "synthetic":

@@ -1,12 +1,18 @@
-"""A tree of plain values that remembers where each was written."""
+"""A tree of plain values that remembers where each was written, and collects the mistakes found in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
+
+from pytest_llem.errors import Problem, StudyError
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 Key: TypeAlias = "tuple[str | int, ...]"
+
+MOST_PROBLEMS = 100
+"""A file with more mistakes than this shows the first ones and the count of the rest."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +23,43 @@ class Place:
     line: int | None = None
 
 
+class Problems:
+    """The mistakes found so far, each once, in the order of their lines."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._found)
+
+    @property
+    def full(self) -> bool:
+        """Whether so many were found that hints are not worth computing any more."""
+        return len(self._found) >= MOST_PROBLEMS
+
+    def add(self, place: Place, key: str | None, message: str, hint: str | None = None) -> None:
+        self._found[Problem(place.file, place.line, key, message, hint)] = None
+
+    def stop(self, place: Place, message: str, hint: str | None = None) -> NoReturn:
+        """Raise ``StudyError`` with what was found and this one, after which nothing more can be read."""
+        self.add(place, None, message, hint)
+        raise self._error()
+
+    def stop_if_any(self) -> None:
+        """Raise ``StudyError`` with what was found."""
+        if self._found:
+            raise self._error()
+
+    def _error(self) -> StudyError:
+        ordered = sorted(self._found, key=lambda problem: (problem.file, problem.line or 0))
+        more = len(ordered) - MOST_PROBLEMS
+        rest = [Problem(ordered[0].file, None, None, f"and {more} more mistakes")] if more > 0 else []
+        return StudyError([*ordered[:MOST_PROBLEMS], *rest])
+
+
 @dataclass(frozen=True)
 class Document:
     """``data`` and, for each key path in it, its place. A path that is not listed lies where its parent lies."""
@@ -24,6 +67,7 @@ class Document:
     file: str
     data: dict[str, Json]
     places: dict[Key, Place] = field(default_factory=dict)
+    problems: Problems = field(default_factory=Problems)
 
     def place(self, key: Key) -> Place:
         for length in range(len(key), 0, -1):
@@ -31,11 +75,9 @@ class Document:
                 return place
         return Place(self.file)
 
-    def over(self, base: Document, *, without: frozenset[str]) -> Document:
-        """This document with ``base``'s keys, except those of ``without``, as defaults; mappings merge deeply."""
-        kept = {key: value for key, value in base.data.items() if key not in without}
-        places = {key: place for key, place in base.places.items() if key[0] not in without}
-        return Document(self.file, merged(kept, self.data), places | self.places)
+    def wrong(self, key: Key, message: str, hint: str | None = None) -> None:
+        """Note a mistake at ``key``."""
+        self.problems.add(self.place(key), dotted(key) or None, message, hint)
 
 
 def merged(base: dict[str, Json], over: dict[str, Json]) -> dict[str, Json]:
@@ -49,8 +91,6 @@ def merged(base: dict[str, Json], over: dict[str, Json]) -> dict[str, Json]:
 
 def dotted(key: Key) -> str:
     """``('budgets', 0, 'max')`` as ``budgets[0].max``."""
-    text = ""
-    for part in key:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).removeprefix(".")
     text = "".join(character if character.isprintable() else "?" for character in text)
     return text if len(text) <= 120 else f"{text[:117]}..."

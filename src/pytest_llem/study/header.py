@@ -1,20 +1,22 @@
-"""The keys of a study file that say how and where to run it, and nothing about what is measured."""
+"""The keys of a study file beside the experiment's own: how and where to run it, what multiplies, what is demanded."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator
 
-from pytest_llem.errors import LlemError
+from pytest_llem.errors import ValueRefused
+from pytest_llem.study.budget import Budget
 from pytest_llem.study.config import BACKEND_ALIASES
-from pytest_llem.study.problems import shown
 from pytest_llem.study.runner import parse_runner
 from pytest_llem.study.strict import Strict
+from pytest_llem.study.wording import shown
 
 GRAMMAR = 1
-OTHER_KEYS = ("sweep", "experiments", "budgets")  # read where they are used, one entry at a time
+MOST_BUDGETS = 200
 
 Seconds = Annotated[float, Field(ge=0)]
 Limit = Annotated[float, Field(gt=0)]
@@ -24,12 +26,12 @@ Order = Literal["sequential", "interleaved", "shuffled", "reversed"]
 
 def _share(value: object) -> object:
     """``2%`` is 0.02."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.endswith("%"):
         return value
     try:
-        return float(value.removesuffix("%")) / 100 if value.endswith("%") else value
+        return float(value.removesuffix("%")) / 100
     except ValueError:
-        raise ValueError(f"{shown(value)} is not a share; write 2% or 0.02") from None
+        raise ValueRefused(f"{shown(value)} is not a share", hint="write 2% or 0.02") from None
 
 
 Share = Annotated[
@@ -56,12 +58,10 @@ class Execution(Strict):
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     skip_preflight: bool = False
 
-    @model_validator(mode="after")
-    def _only_with_auto(self) -> Self:
+    def contradictions(self) -> Iterator[str]:
         said = sorted({"max_cycles", "precision"} & self.model_fields_set)
         if said and self.cycles != "auto":
-            raise ValueError(f"{' and '.join(said)} need cycles: auto")
-        return self
+            yield f"{' and '.join(said)} need cycles: auto"
 
     @property
     def most_cycles(self) -> int:
@@ -75,10 +75,7 @@ class Execution(Strict):
 
 
 def _runner(text: str) -> str:
-    try:
-        parse_runner(text)
-    except LlemError as error:
-        raise ValueError(f"{error.message} ({error.hint})") from None
+    parse_runner(text)
     return text
 
 
@@ -86,7 +83,7 @@ RunnerText = Annotated[str, AfterValidator(_runner)]
 
 
 class Header(Strict):
-    """The keys beside the experiment's own, ``sweep``, ``experiments`` and ``budgets``."""
+    """What ``sweep`` and ``experiments`` hold is read where it is used, one entry at a time."""
 
     llem: int = GRAMMAR
     name: str | None = None
@@ -95,6 +92,9 @@ class Header(Strict):
     execution: Execution = Execution()
     runner: RunnerText | None = None
     runners: dict[str, RunnerText] = Field(default_factory=dict)
+    sweep: dict[str, Any] = Field(default_factory=dict)
+    experiments: list[Any] = Field(default_factory=list)
+    budgets: Annotated[list[Budget], Field(max_length=MOST_BUDGETS)] = Field(default_factory=list)
 
     @field_validator("llem")
     @classmethod
@@ -107,7 +107,7 @@ class Header(Strict):
     @classmethod
     def _name(cls, name: str | None) -> str | None:
         if name is not None and name != safe_name(name):
-            raise ValueError(f"{shown(name)} cannot name a folder (write {safe_name(name)})")
+            raise ValueRefused(f"{shown(name)} cannot name a folder", hint=f"write {safe_name(name)}")
         return name
 
     @field_validator("runners")

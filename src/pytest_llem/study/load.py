@@ -6,37 +6,41 @@ import gc
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from pydantic import BaseModel, ValidationError
 
-from pytest_llem.study.base import read_document, with_base
-from pytest_llem.study.cells import make_cells, runners_of
+from pytest_llem.errors import ValueRefused
+from pytest_llem.study.base import with_base
+from pytest_llem.study.budget import Budget
+from pytest_llem.study.cells import check_files, make_cells
+from pytest_llem.study.config import BUILT_IN_BACKENDS
 from pytest_llem.study.document import Document, Json, Key, Place
-from pytest_llem.study.expand import Expansion, expand
-from pytest_llem.study.fields import check_base
-from pytest_llem.study.files import check_files
-from pytest_llem.study.header import OTHER_KEYS, Header, safe_name
+from pytest_llem.study.expand import expand
+from pytest_llem.study.header import Header, safe_name
 from pytest_llem.study.identity import study_hash
-from pytest_llem.study.overrides import Overrides
-from pytest_llem.study.paths import all_paths, is_backend, known_backends, root
-from pytest_llem.study.points import all_points
-from pytest_llem.study.problems import Problems, did_you_mean
-from pytest_llem.study.reading import DEEPEST, read_text
-from pytest_llem.study.select import read_budgets, select
+from pytest_llem.study.paths import TOP_LEVEL, all_paths, is_backend, known_backends
+from pytest_llem.study.reading import DEEPEST, parse, read_text, shown_path
+from pytest_llem.study.runner import Overrides, choose_runner, parse_runner, said
+from pytest_llem.study.select import check_conditions, select
 from pytest_llem.study.study import Study
-from pytest_llem.study.surroundings import extra_budgets, usable, with_time_limit
-from pytest_llem.study.translate import details, sentences
+from pytest_llem.study.sweep import all_points
+from pytest_llem.study.translate import explained
+from pytest_llem.study.values import own_values
+from pytest_llem.study.wording import did_you_mean, shown
 
 
 def load_study(path: str | Path, *, overrides: Overrides | None = None) -> Study:
     """The study in the file ``path``. Raises ``StudyError`` with every mistake found in it."""
-    path, problems = Path(path), Problems()
+    path = Path(path)
     text = read_text(path)
     with _collector_paused():
-        document = read_document(path, text, problems)
-        return _study(_Origin(document, text, path, safe_name(path.stem)), overrides or Overrides(), problems)
+        document = with_base(parse(text, shown_path(path)), path.parent, (path.resolve(),))
+        if "llem" not in document.data:
+            document.problems.add(Place(document.file), "llem", "is missing", "write llem: 1 at the top")
+        study = _study(document, safe_name(path.stem), path.resolve().parent, overrides or Overrides())
+        return replace(study, path=path, source=text)
 
 
 def study_from_mapping(
@@ -46,12 +50,12 @@ def study_from_mapping(
 
     ``where`` stands in messages where a file's name would. Paths are relative to the current folder.
     """
-    problems = Problems()
-    plain = {str(key): _plain(value, (str(key),), where, problems) for key, value in data.items()}
-    problems.stop_if_any()
-    document = with_base(Document(where, plain), Path.cwd(), problems)
-    origin = _Origin(document, json.dumps(plain, indent=2), None, safe_name(name))
-    return _study(origin, overrides or Overrides(), problems)
+    document = Document(where, {})
+    plain = {str(key): _plain(value, (str(key),), document) for key, value in data.items()}
+    document.problems.stop_if_any()
+    document = with_base(replace(document, data=plain), Path.cwd())
+    study = _study(document, safe_name(name), Path.cwd(), overrides or Overrides())
+    return replace(study, source=json.dumps(plain, indent=2))
 
 
 def check_document(document: Document, path: Path) -> None:
@@ -71,121 +75,127 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass(frozen=True)
-class _Origin:
-    """Where a study comes from."""
-
-    document: Document
-    source: str
-    path: Path | None
-    default_name: str
-
-    @property
-    def folder(self) -> Path:
-        return Path.cwd() if self.path is None else self.path.resolve().parent
-
-
-def _study(origin: _Origin, overrides: Overrides, problems: Problems) -> Study:
-    document = origin.document
-    _check_keys(document, origin.path is not None, problems)
-    overrides = usable(overrides, problems)
-    header = _header(document, problems)
-    budgets = [*read_budgets(document, problems), *extra_budgets(overrides, problems)]
-    base = check_base(document, problems)
+def _study(document: Document, default_name: str, folder: Path, overrides: Overrides) -> Study:
+    """The study of a document; ``folder`` is where its files lie."""
+    problems = document.problems
+    _check_keys(document)
+    budgets, overrides = _from_outside(overrides, document)
+    header = _header(document)
+    check_conditions(document)
+    own = own_values(document)
     if problems.full:
-        problems.stop()
+        problems.stop_if_any()
     if overrides.seed_ini is not None:
-        base.setdefault("seed", overrides.seed_ini)
-    points = all_points(document, header.execution.most_cycles, problems)
-    found = expand(points, base, document, overrides.seed, problems)
-    if points and not found.experiments and not problems:
-        _all_left_out(document, found, problems)
-    check_files(found.experiments, document, origin.folder, problems)
+        own.setdefault("seed", overrides.seed_ini)
+    points = all_points(document, header)
+    found = expand(points, own, document, overrides.seed)
+    if not found.experiments and not problems:
+        for reason in dict.fromkeys(one.reason for one in found.left_out):
+            document.wrong(("sweep",), f"no point of the sweep can run: {reason}")
+    check_files(found.experiments, document, folder)
     problems.stop_if_any()
-    chosen = select(budgets, found.experiments, document, problems)
+    budgets = [*header.budgets, *budgets]
+    chosen = select(budgets, found.experiments, document)
     problems.stop_if_any()
-    execution = with_time_limit(header.execution, document, overrides)
+    execution = header.execution
+    in_study = "timeout_s" in execution.model_fields_set
+    limit = overrides.timeout_ini_s if overrides.timeout_s is None and not in_study else overrides.timeout_s
+    if limit is not None:
+        execution = execution.model_copy(update={"timeout_s": limit})
     hashed = study_hash([one.config_hash for one in found.experiments], execution)
-    name = header.name or origin.default_name
-    runners = runners_of(found.experiments, header, overrides)
+    name = header.name or default_name
+    backends = {one.config.backend for one in found.experiments}
+    runners = {backend: choose_runner(backend, header.runner, header.runners, overrides) for backend in backends}
     judged = list(zip(found.experiments, chosen, strict=True))
     return Study(
         name=name,
         description=header.description,
-        path=origin.path,
-        source=origin.source,
+        path=None,
+        source="",
         study_hash=hashed,
         execution=execution,
-        budgets=tuple(budget for budget, _ in budgets),
+        budgets=tuple(budgets),
         runner=header.runner,
         runners=header.runners,
-        cells=make_cells(name, judged, execution, hashed, runners, origin.folder),
+        cells=make_cells(name, judged, execution, hashed, runners, folder),
         left_out=tuple(found.left_out),
         merged=tuple(found.merged),
         notes=tuple(found.notes),
     )
 
 
-def _check_keys(document: Document, from_file: bool, problems: Problems) -> None:
-    known = [*Header.model_fields, *OTHER_KEYS, *root().fields]
-    for key in document.data:
-        if key not in known and not is_backend(key):
-            problems.at(document, (key,), "unknown key", None if problems.full else _key_hint(key, known))
-    if from_file and "llem" not in document.data:
-        problems.add(Place(document.file), "llem", "is missing", "write llem: 1 at the top")
-    for backend in _mapping(document.data.get("runners")):
-        if not is_backend(backend) and backend not in known_backends():
-            hint = did_you_mean(backend, known_backends())
-            problems.at(document, ("runners", backend), "unknown backend", hint)
+def _check_keys(document: Document) -> None:
+    """Tell unknown keys, and take out those without a value, which are as good as absent."""
+    for key in list(document.data):
+        if key not in TOP_LEVEL and not is_backend(key):
+            document.wrong((key,), "unknown key", None if document.problems.full else _key_hint(key))
+        if document.data[key] is None:
+            del document.data[key]
+    runners = document.data.get("runners")
+    for backend in runners if isinstance(runners, dict) else ():
+        if backend not in known_backends():
+            document.wrong(("runners", backend), "unknown backend", did_you_mean(backend, known_backends()))
 
 
-def _key_hint(key: str, known: list[str]) -> str | None:
+def _key_hint(key: str) -> str | None:
     elsewhere = [path for path in all_paths() if path.endswith(f".{key}")]
     if elsewhere:
         return f"did you mean {elsewhere[0]}?"
     if "." in key:
         return f"dotted paths belong into sweep; here, write {key.partition('.')[0]} as a mapping"
-    return did_you_mean(key, [*known, *known_backends()])
+    return did_you_mean(key, [*TOP_LEVEL, *known_backends()])
 
 
-def _header(document: Document, problems: Problems) -> Header:
+def _header(document: Document) -> Header:
     """The header; keys that are wrong are told and left at their defaults."""
     raw = {key: document.data[key] for key in Header.model_fields if key in document.data}
     try:
         return Header.model_validate(raw)
     except ValidationError as error:
-        wrong = sentences(details(error), raw, Header)
-    for key, message, hint in wrong:
-        problems.at(document, key, message, hint)
-    for name in {key[0] for key, _, _ in wrong}:
-        del raw[str(name)]
-    return Header.model_validate(raw)
+        wrong = explained(error, raw, Header)
+    for mistake in wrong:
+        document.wrong(mistake.key, mistake.message, mistake.hint)
+    told = {mistake.key[0] for mistake in wrong}
+    return Header.model_validate({key: value for key, value in raw.items() if key not in told})
 
 
-def _all_left_out(document: Document, found: Expansion, problems: Problems) -> None:
-    for reason in dict.fromkeys(one.reason for one in found.left_out):
-        problems.at(document, ("sweep",), f"no point of the sweep can run: {reason}")
+def _from_outside(overrides: Overrides, document: Document) -> tuple[list[Budget], Overrides]:
+    """The budgets that every cell gets, and ``overrides`` without seeds that are none; what is wrong is told."""
+    budgets, add = [], document.problems.add
+    for budget in overrides.budgets:
+        try:
+            budgets.append(Budget.from_text(budget))
+        except ValueRefused as error:
+            add(Place("command line"), "--llem-budget", error.message, error.hint)
+    for backend in BUILT_IN_BACKENDS:
+        for source, name, text in said(backend, None, {}, overrides):
+            try:
+                parse_runner(text or "local")
+            except ValueRefused as error:
+                add(Place(source), name, error.message, error.hint)
+    seeds = ((overrides.seed, "command line", "--llem-seed"), (overrides.seed_ini, "ini", "llem_seed"))
+    for seed, place, option in seeds:
+        if seed is not None and not 0 <= seed < 2**63:
+            add(Place(place), option, f"expected a value at least 0, got {shown(seed)}")
+            overrides = replace(overrides, seed=None, seed_ini=None)
+    return budgets, overrides
 
 
-def _mapping(value: Json) -> dict[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
-def _plain(value: object, key: Key, where: str, problems: Problems) -> Json:
+def _plain(value: object, key: Key, document: Document) -> Json:
     """``value`` as a file would hold it."""
     if len(key) > DEEPEST:
-        problems.at(Document(where, {}), key[:3], f"is nested deeper than {DEEPEST} levels")
+        document.wrong(key[:3], f"is nested deeper than {DEEPEST} levels")
         return None
     match value:
         case None | bool() | int() | float() | str():
             return value
         case BaseModel():
-            return _plain(value.model_dump(mode="json", exclude_unset=True), key, where, problems)
+            return _plain(value.model_dump(mode="json", exclude_unset=True), key, document)
         case PurePath():
             return str(value)
         case Mapping():
-            return {str(name): _plain(below, (*key, str(name)), where, problems) for name, below in value.items()}
+            return {str(name): _plain(below, (*key, str(name)), document) for name, below in value.items()}
         case list() | tuple() | range():
-            return [_plain(below, (*key, index), where, problems) for index, below in enumerate(value)]
-    problems.at(Document(where, {}), key, f"a study cannot hold a {type(value).__name__}")
+            return [_plain(below, (*key, index), document) for index, below in enumerate(value)]
+    document.wrong(key, f"a study cannot hold a {type(value).__name__}")
     return None

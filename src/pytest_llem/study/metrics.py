@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pytest_llem.errors import LlemError
-from pytest_llem.study.problems import did_you_mean, listed, shown
+from pytest_llem.errors import ValueRefused
+from pytest_llem.study.wording import did_you_mean, listed, shown
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ METRICS = MappingProxyType(
         "input_tokens": Metric("", "tokens read"),
     }
 )
+METRIC_NAMES = [
+    *METRICS,
+    *(f"{name}.{statistic}" for name, metric in METRICS.items() if metric.statistics for statistic in STATISTICS),
+]
 
 _POWERS_OF_TEN = {"n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _UNITS: dict[str, dict[str, float]] = {
@@ -64,22 +68,22 @@ _QUANTITY = re.compile(r"\s*([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*((
 
 
 def metric_named(name: str) -> Metric:
-    """The metric called ``name``, which may end in a statistic (``ttft_s.p95``). Raises ``LlemError``."""
+    """The metric called ``name``, which may end in a statistic (``ttft_s.p95``). Raises ``ValueRefused``."""
     bare, _, statistic = name.partition(".")
     metric = METRICS.get(bare)
     if metric is None:
         hint = did_you_mean(name, list(METRICS), otherwise=f"the metrics are {', '.join(METRICS)}")
-        raise LlemError(f"{shown(name)} is not a metric", hint=hint)
+        raise ValueRefused(f"{shown(name)} is not a metric", hint=hint)
     if statistic and not metric.statistics:
-        raise LlemError(f"{bare} is one number and has no {statistic[:40]}", hint=f"write {bare}")
+        raise ValueRefused(f"{bare} is one number and has no {statistic[:40]}", hint=f"write {bare}")
     if statistic and statistic not in STATISTICS:
         hint = did_you_mean(statistic, STATISTICS, otherwise=f"it has {listed(STATISTICS, 'and')}")
-        raise LlemError(f"{bare} has no statistic {shown(statistic)}", hint=hint)
+        raise ValueRefused(f"{bare} has no statistic {shown(statistic)}", hint=hint)
     return metric
 
 
 def quantity(text: str, unit: str) -> float:
-    """The number in ``text``, with or without a unit of the same kind, in ``unit``. Raises ``LlemError``.
+    """The number in ``text``, with or without a unit of the same kind, in ``unit``. Raises ``ValueRefused``.
 
     >>> quantity("2 GiB", "B")
     2147483648.0
@@ -87,15 +91,15 @@ def quantity(text: str, unit: str) -> float:
     match = _QUANTITY.fullmatch(text)
     known = _UNITS[unit]
     if match is None:
-        example = f"{next(iter(known))}" if unit != "J" else "mJ"
-        raise LlemError(
+        example = "mJ" if unit == "J" else next(iter(known))
+        raise ValueRefused(
             f"{shown(text)} is not a number with a unit", hint=f"write a number such as 0.5, or 0.5 {example}"
         )
     number, given = float(match[1]), match[2]
     if given is not None and given not in known:
         hint = did_you_mean(given, list(known), otherwise=f"the units here are {', '.join(known)}")
-        raise LlemError(f"{shown(given)} is not a unit of this metric", hint=hint)
+        raise ValueRefused(f"{shown(given)} is not a unit of this metric", hint=hint)
     value = number if given is None else number * known[given]
     if not math.isfinite(value):
-        raise LlemError(f"{shown(text)} is not a finite number")
+        raise ValueRefused(f"{shown(text)} is not a finite number")
     return value

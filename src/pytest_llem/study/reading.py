@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
+from typing import NoReturn
 
 import yaml
 
-from pytest_llem.study.document import Document, Json, Key, Place, dotted
+from pytest_llem.study.document import Document, Json, Key, Place, Problems, dotted
 from pytest_llem.study.look import LARGEST_BYTES
-from pytest_llem.study.problems import Problems
 
 DEEPEST = 40
 MOST_NODES = 200_000
@@ -45,84 +45,70 @@ def read_text(path: Path) -> str:
     try:
         status = path.stat()
         if not S_ISREG(status.st_mode):
-            problems.add(place, None, "is not a file")
-            problems.stop()
+            problems.stop(place, "is not a file")
         with path.open("rb") as file:
             raw = file.read(LARGEST_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        problems.add(place, None, f"cannot be read: {reason}")
-        problems.stop()
+        problems.stop(place, f"cannot be read: {getattr(error, 'strerror', None) or error}")
     if len(raw) > LARGEST_BYTES:
         size_mb, limit_mb = status.st_size / 1e6, LARGEST_BYTES / 1e6
-        problems.add(place, None, f"the file has {size_mb:.1f} MB; a study file may have {limit_mb:.0f} MB")
-        problems.stop()
+        problems.stop(place, f"the file has {size_mb:.1f} MB; a study file may have {limit_mb:.0f} MB")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        problems.add(Place(place.file, line), None, "the file is not UTF-8 text", "save it with the encoding UTF-8")
-        problems.stop()
+        problems.stop(Place(place.file, line), "the file is not UTF-8 text", "save it with the encoding UTF-8")
 
 
 def parse(text: str, file: str) -> Document:
     """The document in ``text``. Raises ``StudyError`` with every mistake of form found in it."""
-    problems = Problems()
-    builder = _Builder(file, problems)
+    document = Document(file, {})
     try:
-        data = builder.document(yaml.parse(text, Loader=_Loader))
-    except _TooMuchError as error:
-        problems.add(Place(file, error.line), None, str(error))
-        problems.stop()
+        data = _Builder(document).build(yaml.parse(text, Loader=_Loader))
     except yaml.YAMLError as error:
-        problems.add(Place(file, _error_line(error, text)), None, *_explained(error, text))
-        problems.stop()
+        document.problems.stop(Place(file, _error_line(error, text)), *_explained(error, text))
     if data is None:
-        problems.add(Place(file, 1), None, "the file is empty; a study is a mapping that starts with llem: 1")
-    elif not isinstance(data, dict):
-        problems.add(Place(file, 1), None, "a study is a mapping of keys to values, and this is not one")
-    problems.stop_if_any()
-    assert isinstance(data, dict)
-    return Document(file, data, builder.places)
-
-
-class _TooMuchError(Exception):
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.line = line
+        document.problems.stop(Place(file, 1), "the file is empty; a study is a mapping that starts with llem: 1")
+    if not isinstance(data, dict):
+        document.problems.stop(Place(file, 1), "a study is a mapping of keys to values, and this is not one")
+    document.problems.stop_if_any()
+    document.data.update(data)
+    return document
 
 
 class _Builder:
-    """Builds values from parser events, one document only, and notes the place of each key."""
+    """Builds values from parser events, and notes the place of each key in the document."""
 
-    def __init__(self, file: str, problems: Problems) -> None:
-        self.places: dict[Key, Place] = {}
-        self._file = file
-        self._problems = problems
+    def __init__(self, document: Document) -> None:
+        self._document = document
         self._anchors: dict[str, tuple[Json, int]] = {}  # name -> value, nodes in it
         self._nodes = 0
 
-    def document(self, events: Iterator[yaml.Event]) -> Json:
+    def build(self, events: Iterator[yaml.Event]) -> Json:
         value: Json = None
         documents = 0
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise _TooMuchError("the file holds more than one YAML document; keep one", _line(event))
+                    self._stop(event, "the file holds more than one YAML document; keep one")
                 value = self._value(next(events), events, ())
         return value
 
     def _value(self, event: yaml.Event, events: Iterator[yaml.Event], key: Key) -> Json:
         if len(key) > DEEPEST:
-            raise _TooMuchError(f"the file is nested deeper than {DEEPEST} levels", _line(event))
+            self._stop(event, f"the file is nested deeper than {DEEPEST} levels")
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event)
+            if event.anchor not in self._anchors:
+                self._stop(event, f"the alias *{str(event.anchor)[:40]} has no anchor before it")
+            value, nodes = self._anchors[event.anchor]
+            self._count(nodes, event)
+            return value
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)  # what else a value can begin with
         before = self._nodes
         self._count(1, event)
-        self._check_tag(event, key)
-        value: Json
+        if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
+            self._wrong(event, key, f"the YAML tag {event.tag[:60]} is not allowed", "write the value without a tag")
         if isinstance(event, yaml.ScalarEvent):
             value = self._scalar(event, key)
         elif isinstance(event, yaml.MappingStartEvent):
@@ -138,22 +124,19 @@ class _Builder:
         for event in events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
-            place = Place(self._file, _line(event))
-            name, plain = "?", False
-            if isinstance(event, yaml.ScalarEvent):
-                name, plain = event.value, event.implicit[0]
-            else:
-                self._problems.add(place, None, "a key must be plain text, not a list, a mapping or an alias")
-                self._value(event, events, (*key, "?"))
+            name = event.value if isinstance(event, yaml.ScalarEvent) else "?"
             below = (*key, name)
-            if not name.isprintable():
-                self._refuse(event, below, "the key holds a character that cannot be printed")
-            if name in found:
-                first = self.places[below].line
-                self._problems.add(place, dotted(below), f"this key is given twice; the first time on line {first}")
-            elif name == "<<" and plain:
-                self._problems.add(place, "<<", "merge keys are not part of a study file", "use base: FILE instead")
-            self.places[below] = place
+            if not isinstance(event, yaml.ScalarEvent):
+                self._wrong(event, (), "a key must be plain text, not a list, a mapping or an alias")
+                self._value(event, events, below)
+            elif not name.isprintable():
+                self._wrong(event, below, "the key holds a character that cannot be printed")
+            elif name in found:
+                first = self._document.places[below].line
+                self._wrong(event, below, f"this key is given twice; the first time on line {first}")
+            elif name == "<<" and event.implicit[0]:
+                self._wrong(event, ("<<",), "merge keys are not part of a study file", "use base: FILE instead")
+            self._document.places[below] = self._place(event)
             found[name] = self._value(next(events), events, below)
         return found
 
@@ -163,14 +146,14 @@ class _Builder:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
             below = (*key, len(found))
-            self.places[below] = Place(self._file, _line(event))
+            self._document.places[below] = self._place(event)
             found.append(self._value(event, events, below))
         return found
 
     def _scalar(self, event: yaml.ScalarEvent, key: Key) -> Json:
         text: str = event.value
         if _CONTROL.search(text):
-            self._refuse(event, key, "the text holds a control character")
+            self._wrong(event, key, "the text holds a control character")
         if not event.implicit[0]:  # quoted, or tagged as text
             return text
         if text in _WORDS:
@@ -181,34 +164,25 @@ class _Builder:
             number = float(text)
             if math.isfinite(number):
                 return number
-            self._refuse(event, key, f"{text[:40]} is too large a number")
+            self._wrong(event, key, f"{text[:40]} is too large a number")
         elif _NOT_FINITE.fullmatch(text):
-            self._refuse(event, key, f"{text} is not a finite number")
+            self._wrong(event, key, f"{text} is not a finite number")
         return text
-
-    def _alias(self, event: yaml.AliasEvent) -> Json:
-        if event.anchor is None or event.anchor not in self._anchors:
-            raise _TooMuchError(f"the alias *{str(event.anchor)[:40]} has no anchor before it", _line(event))
-        value, nodes = self._anchors[event.anchor]
-        self._count(nodes, event)
-        return value
 
     def _count(self, nodes: int, event: yaml.Event) -> None:
         self._nodes += nodes
         if self._nodes > MOST_NODES:
-            raise _TooMuchError(f"the file expands to more than {MOST_NODES} values", _line(event))
+            self._stop(event, f"the file expands to more than {MOST_NODES} values")
 
-    def _check_tag(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, key: Key) -> None:
-        if event.tag is not None and event.tag not in ("!", "tag:yaml.org,2002:str"):
-            self._refuse(event, key, f"the YAML tag {event.tag[:60]} is not allowed", "write the value without a tag")
+    def _place(self, event: yaml.Event) -> Place:
+        assert event.start_mark is not None  # the parser sets it for every event
+        return Place(self._document.file, event.start_mark.line + 1)
 
-    def _refuse(self, event: yaml.Event, key: Key, message: str, hint: str | None = None) -> None:
-        self._problems.add(Place(self._file, _line(event)), dotted(key) or None, message, hint)
+    def _wrong(self, event: yaml.Event, key: Key, message: str, hint: str | None = None) -> None:
+        self._document.problems.add(self._place(event), dotted(key) or None, message, hint)
 
-
-def _line(event: yaml.Event) -> int:
-    assert event.start_mark is not None  # the parser sets it for every event
-    return int(event.start_mark.line) + 1
+    def _stop(self, event: yaml.Event, message: str) -> NoReturn:
+        self._document.problems.stop(self._place(event), message)
 
 
 def _error_line(error: yaml.YAMLError, text: str) -> int | None:

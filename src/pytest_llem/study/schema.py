@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_llem.study.budget import Budget
 from pytest_llem.study.config import BACKEND_ALIASES, ExperimentConfig
 from pytest_llem.study.header import GRAMMAR, Header
-from pytest_llem.study.metrics import METRICS, STATISTICS
 from pytest_llem.study.paths import all_paths, known_backends, third_party_backends
 
 Schema = dict[str, Any]
@@ -15,23 +13,21 @@ Schema = dict[str, Any]
 
 def study_json_schema() -> Schema:
     """JSON Schema, draft 2020-12, of grammar version 1. What needs more than one key to judge is left to the loader."""
-    header = Header.model_json_schema()
-    experiment = ExperimentConfig.model_json_schema()
-    budget = Budget.model_json_schema()
-    definitions: Schema = header.pop("$defs", {}) | experiment.pop("$defs", {}) | {"Budget": budget}
-    properties: Schema = {**header["properties"], **experiment["properties"]}
+    header, experiment = Header.model_json_schema(), ExperimentConfig.model_json_schema()
+    properties: Schema = header["properties"] | experiment["properties"]
     del properties["options"]
-    properties["llem"] = {"const": GRAMMAR, "description": "Version of the grammar."}
-    for name in ("model", "dataset"):
-        properties[name] = {"anyOf": [{"type": "string"}, properties[name]]}
+    text, mapping = {"type": "string"}, {"type": "object"}
     one_backend = {"enum": known_backends()}
-    properties["backend"] = {"anyOf": [one_backend, {"type": "array", "items": one_backend, "minItems": 1}]}
-    properties |= {alias: properties[name] for alias, name in BACKEND_ALIASES.items()}
-    properties |= {name: {"type": "object"} for name in sorted(third_party_backends())}
-    properties["sweep"] = _sweep()
-    properties["experiments"] = {"type": "array", "items": {"type": "object"}}
-    properties["budgets"] = {"type": "array", "items": {"$ref": "#/$defs/Budget"}}
-    _allow_units(budget["properties"])
+    properties |= {
+        "llem": {"const": GRAMMAR, "description": "Version of the grammar."},
+        "model": {"anyOf": [text, properties["model"]]},
+        "dataset": {"anyOf": [text, properties["dataset"]]},
+        "backend": {"anyOf": [one_backend, {"type": "array", "items": one_backend, "minItems": 1}]},
+        "sweep": _sweep(),
+        "experiments": {"type": "array", "items": mapping},
+        **{alias: properties[name] for alias, name in BACKEND_ALIASES.items()},
+        **dict.fromkeys(sorted(third_party_backends()), mapping),
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "pytest-llem study",
@@ -39,7 +35,7 @@ def study_json_schema() -> Schema:
         "properties": properties,
         "required": ["llem"],
         "additionalProperties": False,
-        "$defs": definitions,
+        "$defs": header["$defs"] | experiment["$defs"],
     }
 
 
@@ -53,12 +49,3 @@ def _sweep() -> Schema:
         "properties": dict.fromkeys(["model", "dataset", *all_paths()], axis),
         "additionalProperties": {"anyOf": [axis, group]},
     }
-
-
-def _allow_units(budget: Schema) -> None:
-    for limit in ("min", "max"):
-        budget[limit] = {"type": ["number", "string", "null"], "description": "A number, or one with a unit: 2 GiB."}
-    suffixed = [
-        f"{name}.{statistic}" for name, metric in METRICS.items() if metric.statistics for statistic in STATISTICS
-    ]
-    budget["metric"] = {"enum": [*METRICS, *suffixed]}

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from pytest_llem.study.budget import Budget
-from pytest_llem.study.cell import Cell
+from pytest_llem.study.config import ExperimentConfig
 from pytest_llem.study.header import Execution
+from pytest_llem.study.runner import RunnerChoice
 
 MOST_NOTICES = 20
 
-Item = TypeVar("Item")
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An experiment in one cycle. ``id`` is unique in the study and safe in ``-k``, in file names and in JUnit."""
+
+    study: str
+    id: str  # "pytorch-bs16-out128-c2"
+    config: ExperimentConfig
+    config_hash: str  # same experiment, same hash, whatever the cycle or the runner
+    cycle: int  # from 1
+    swept: dict[str, Scalar]  # dotted path -> value, of the swept paths only
+    budgets: tuple[Budget, ...] = ()
+    runner: RunnerChoice = field(default_factory=lambda: RunnerChoice("local"))
+    timeout_s: float = 600.0
+    silence_timeout_s: float = 300.0
+    gap_before_s: float = 0.0
+    skip_preflight: bool = False
+    line: int = 0  # line of the study file that made it
 
 
 @dataclass(frozen=True)
@@ -54,21 +72,19 @@ class Study:
 
     def notices(self) -> list[str]:
         """What a user should know before it runs, a line for each kind of thing that was left out or merged."""
-        lines = [f"{self.name}: {note}" for note in self.notes]
-        for out, count in _by_kind(self.left_out, lambda one: one.reason):
-            others = f" and {count - 1} more" if count > 1 else ""
-            lines.append(f"{self.name}: left out {out.where}{others}: {out.reason}")
-        for same, count in _by_kind(self.merged, lambda one: one.because):
-            others = f" ({count} such points)" if count > 1 else ""
-            lines.append(f"{self.name}: {same.dropped} is the same experiment as {same.kept}{others}: {same.because}")
+        left_out: dict[str, list[LeftOut]] = {}
+        for out in self.left_out:
+            left_out.setdefault(out.reason, []).append(out)
+        merged: dict[str, list[Merged]] = {}
+        for same in self.merged:
+            merged.setdefault(same.because, []).append(same)
+        lines = list(self.notes)
+        for reason, outs in left_out.items():
+            others = f" and {len(outs) - 1} more" if len(outs) > 1 else ""
+            lines.append(f"left out {outs[0].where}{others}: {reason}")
+        for because, sames in merged.items():
+            others = f" ({len(sames)} such points)" if len(sames) > 1 else ""
+            lines.append(f"{sames[0].dropped} is the same experiment as {sames[0].kept}{others}: {because}")
         hidden = len(lines) - MOST_NOTICES
-        return lines if hidden <= 0 else [*lines[:MOST_NOTICES], f"{self.name}: and {hidden} more notices like these"]
-
-
-def _by_kind(items: Sequence[Item], kind: Callable[[Item], str]) -> list[tuple[Item, int]]:
-    """The first of each kind, and how many there are of it."""
-    first: dict[str, Item] = {}
-    for item in items:
-        first.setdefault(kind(item), item)
-    count = Counter(map(kind, items))
-    return [(item, count[name]) for name, item in first.items()]
+        lines[MOST_NOTICES:] = [f"and {hidden} more notices like these"] if hidden > 0 else []
+        return [f"{self.name}: {line}" for line in lines]

@@ -1,18 +1,21 @@
-"""pydantic's errors as sentences about a study file."""
+"""pydantic's errors as sentences about a study."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import types
+from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pytest_llem.study.document import Json, Key
-from pytest_llem.study.problems import MOST_PROBLEMS, did_you_mean, listed, shown
+from pytest_llem.errors import LlemError
+from pytest_llem.study.document import MOST_PROBLEMS, Json, Key
+from pytest_llem.study.wording import did_you_mean, listed, shown
 
-MISSING = "is missing"
 _PLAIN = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -23,45 +26,83 @@ _PLAIN = {
     "list_type": "a list",
     "none_required": "null",
     "finite_number": "a finite number",
+    "string_too_short": "text that is not empty",
 }
 _LIMITS = {
-    "greater_than_equal": ("ge", "at least"),
-    "greater_than": ("gt", "above"),
-    "less_than_equal": ("le", "at most"),
-    "less_than": ("lt", "below"),
+    "greater_than_equal": ("ge", "a value at least {:g}"),
+    "greater_than": ("gt", "a value above {:g}"),
+    "less_than_equal": ("le", "a value at most {:g}"),
+    "less_than": ("lt", "a value below {:g}"),
+    "too_long": ("max_length", "a list of at most {}"),
 }
 _YAML_1_1 = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
-def details(error: ValidationError) -> list[ErrorDetails]:
-    return error.errors(include_url=False)
+class Mistake(NamedTuple):
+    """What is wrong at a key. ``together``: each field is fine by itself, and a model refuses them together."""
+
+    key: Key
+    message: str
+    hint: str | None = None
+    kind: Literal["value", "missing", "together"] = "value"
 
 
-def is_combination(detail: ErrorDetails) -> bool:
-    """Whether each field is fine by itself and a model refuses them together."""
-    return detail["type"] == "value_error" and isinstance(detail["input"], dict | BaseModel)
+class Fields(NamedTuple):
+    """What is below a path: whether it takes a list, has fields of its own, or is a mapping with any keys."""
+
+    many: bool
+    inner: bool
+    open: bool
 
 
-def combination_text(detail: ErrorDetails, section: Sequence[str] = ()) -> str:
-    """What the model said; ``section`` is where it sits."""
-    at = ".".join(str(part) for part in (*section, *detail["loc"]))
-    return f"{at}: {detail['ctx']['error']}" if at else str(detail["ctx"]["error"])
+@cache
+def fields(model: type[BaseModel]) -> dict[tuple[str, ...], Fields]:
+    """Every path in a model, through unions, models and lists of models."""
+    found: dict[tuple[str, ...], Fields] = {}
+    for name, info in model.model_fields.items():
+        options = list(_options(info.annotation))
+        models = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+        origins = {get_origin(option) for option in options}
+        found[(name,)] = Fields(list in origins, bool(models), dict in origins and not models)
+        for inner in models:
+            found |= {(name, *path): below for path, below in fields(inner).items()}
+    return found
 
 
-def sentences(found: Sequence[ErrorDetails], data: Json, model: type[BaseModel]) -> list[tuple[Key, str, str | None]]:
-    """(key path in ``data``, sentence, hint), one for each wrong key; the options of a union become one sentence.
+def _options(annotation: Any) -> Iterator[Any]:
+    """The alternatives of an annotation; a list and what it holds are both."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        yield from _options(arguments[0])
+    elif origin in (Union, types.UnionType):
+        for option in arguments:
+            yield from _options(option)
+    else:
+        yield annotation
+        if origin is list:
+            yield from _options(arguments[0])
+
+
+def single_mistakes(model: type[BaseModel], data: Json) -> list[Mistake]:
+    """What is wrong with single values: what is missing, or does not fit together, may come right with other values."""
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        return [mistake for mistake in explained(error, data, model) if mistake.kind == "value"]
+    return []
+
+
+def explained(error: ValidationError, data: Json, model: type[BaseModel]) -> list[Mistake]:
+    """A mistake for each wrong key of ``data``; the options of a union become one sentence.
 
     No more sentences are made than are shown: a hint costs time, and a hostile file has 100,000 mistakes.
     """
     by_key: dict[Key, list[ErrorDetails]] = {}
-    for detail in found:
+    for detail in error.errors(include_url=False):
         by_key.setdefault(_key(detail, data), []).append(detail)
     deeper = {key[:length] for key in by_key for length in range(len(key))}
-    return [
-        (key, *_sentence(key, group, model))
-        for key, group in islice(by_key.items(), MOST_PROBLEMS + 1)
-        if key not in deeper or any(is_combination(detail) for detail in group)
-    ]
+    found = [_mistake(key, group, model) for key, group in islice(by_key.items(), MOST_PROBLEMS + 1)]
+    return [mistake for mistake in found if mistake.kind == "together" or mistake.key not in deeper]
 
 
 def _key(detail: ErrorDetails, data: Json) -> Key:
@@ -80,18 +121,27 @@ def _key(detail: ErrorDetails, data: Json) -> Key:
     return tuple(key)
 
 
-def _sentence(key: Key, group: Sequence[ErrorDetails], model: type[BaseModel]) -> tuple[str, str | None]:
+def _mistake(key: Key, group: Sequence[ErrorDetails], model: type[BaseModel]) -> Mistake:
     first = group[0]
-    context: Mapping[str, Any] = first.get("ctx", {})
     if first["type"] == "extra_forbidden":
-        return "unknown key", did_you_mean(str(key[-1]), _siblings(model, first["loc"]))
+        above = tuple(part for part in key[:-1] if isinstance(part, str))
+        return Mistake(key, "unknown key", did_you_mean(str(key[-1]), _below(model, above)))
     if first["type"] == "missing":
-        return MISSING, None
+        return Mistake(key, "is missing", None, "missing")
     if first["type"] == "value_error":
-        return str(context["error"]), None
+        refused = first["ctx"]["error"]
+        if isinstance(refused, LlemError):
+            return Mistake(key, refused.message, refused.hint)
+        together = isinstance(first["input"], dict | BaseModel)
+        return Mistake(key, str(refused), None, "together" if together else "value")
     expected = list(dict.fromkeys(part for detail in group for part in _expected(detail)))
     value = first["input"]
-    return f"expected {listed(expected)}, got {shown(value)}", _hint(value, expected)
+    return Mistake(key, f"expected {listed(expected)}, got {shown(value)}", _hint(value, expected))
+
+
+def _below(model: type[BaseModel], above: tuple[str, ...]) -> list[str]:
+    """The names of the fields of what lies at ``above``."""
+    return [path[-1] for path in fields(model) if path[:-1] == above]
 
 
 def _expected(detail: ErrorDetails) -> list[str]:
@@ -102,11 +152,9 @@ def _expected(detail: ErrorDetails) -> list[str]:
         return [_PLAIN[kind]]
     if kind in _LIMITS:
         name, words = _LIMITS[kind]
-        return [f"a value {words} {context[name]:g}"]
+        return [words.format(context[name])]
     if kind == "literal_error":
         return [word.strip("'") for word in str(context["expected"]).replace(" or ", ", ").split(", ")]
-    if kind == "string_too_short":
-        return ["text that is not empty"]
     return [detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ")]
 
 
@@ -123,27 +171,10 @@ def _hint(value: object, expected: Sequence[str]) -> str | None:
 
 
 def _plain_number(text: str) -> str | None:
-    digits = text.replace("_", "").strip()
     try:
-        number = float(digits) if len(digits) < 40 else None
+        number = float(text.replace("_", "")[:40])
     except ValueError:
         return None
-    return None if number is None else str(int(number)) if number.is_integer() and "." not in digits else str(number)
-
-
-def _siblings(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """The names that are known where an unknown one was found."""
-    for part in location[:-1]:
-        field = model.model_fields.get(str(part))
-        inner = _model_in(field.annotation) if field is not None else None
-        model = inner or model
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        if (found := _model_in(argument)) is not None:
-            return found
-    return None
+    if not math.isfinite(number):
+        return None
+    return str(int(number)) if number.is_integer() and "." not in text else str(number)

@@ -19,8 +19,8 @@ from pytest_llem.runners.docker.runner import DockerRunner
 from pytest_llem.runners.docker.settings import DockerSettings
 from pytest_llem.runners.progress import Progress
 from pytest_llem.runners.worker_result import PeakMemory, PromptReport, Span, WarmupReport, WorkerResult
-from pytest_llem.study.cell import Cell
 from pytest_llem.study.config import ExperimentConfig, MeasureSpec, ModelSpec
+from pytest_llem.study.study import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llem.study import Execution
-from pytest_llem.study.order import gaps, turns
+from pytest_llem.study.cells import gaps, turns
+from pytest_llem.study.header import Execution
 from tests.study.conftest import Load
 
 
