@@ -17,7 +17,9 @@ import yaml
 from pytest_llem.cli import main
 from pytest_llem.commands import importing
 from pytest_llem.errors import StudyError
-from pytest_llem.study import Overrides, Study, load_study
+from pytest_llem.study.load import load_study
+from pytest_llem.study.runner import Overrides
+from pytest_llem.study.study import Study
 from tests.docs.pages import DOCS, codes, table
 
 Told = list[str]

@@ -21,11 +21,11 @@ from pytest_llem.commands.importing_table import (
     values_of_range,
 )
 from pytest_llem.errors import Problem
-from pytest_llem.study.document import Document, Json, Key, Place
+from pytest_llem.study.document import Document, Json, Key, Place, Problems, dotted
 from pytest_llem.study.load import check_document
 from pytest_llem.study.paths import put
-from pytest_llem.study.problems import Problems, did_you_mean, shown
 from pytest_llem.study.reading import parse, read_text, shown_path
+from pytest_llem.study.wording import did_you_mean, shown
 
 _BACKENDS = {"transformers": "pytorch", "pytorch": "pytorch", "vllm": "vllm"}
 _RUNNERS = {"process": "local", "local": "local", "container": "docker", "docker": "docker"}
@@ -45,7 +45,7 @@ def convert(path: Path, folder: Path) -> tuple[str, list[Problem]]:
     """
     conversion = _Conversion(_read(path), folder)
     document = conversion.run()
-    check_document(document, folder / "study.yaml")
+    check_document(document, folder)
     notes = sorted(conversion.notes, key=lambda note: (note.file, note.line or 0))
     head = _HEAD.format(path.name) + "# Left out, because there is nothing like it here:\n" * bool(notes)
     head += "".join(f"# - {note._replace(file=Path(note.file).name)}\n" for note in notes)
@@ -70,7 +70,7 @@ class _Conversion:
 
     def __init__(self, old: Document, folder: Path) -> None:
         self.old, self.folder = old, folder
-        self.problems, self.notes = Problems(), Problems()
+        self.notes = Problems()
         self.engine = old.data.get("engine", old.data.get("backend"))
         self.backends: Sequence[str] = ()
         self.places: dict[Key, Place] = {}
@@ -83,8 +83,8 @@ class _Conversion:
         for index, entry in enumerate(entries if isinstance(entries, list) else [entries]):
             experiments += self._experiment(index, entry, len(experiments))
         used = {*grid, *(str(one["backend"]) for one in experiments)}
-        if not used and not self.problems:
-            self.problems.at(self.old, ("engine",), f"nothing is left to convert: {TENSORRT}")
+        if not used and not self.old.problems:
+            self.old.wrong(("engine",), f"nothing is left to convert: {TENSORRT}")
         first = "backend" in self.old.data  # the oldest of the three spellings, with defaults of its own
         new: dict[str, Json] = {"llem": 1, "name": None, "model": {"dtype": "bfloat16"} if first else {}}
         new["backend"] = grid[0] if len(grid) == 1 else list(grid)
@@ -96,21 +96,24 @@ class _Conversion:
         self.backends = grid
         new["sweep"] = dict(self._sweep(sweep)) if grid else {}
         new["experiments"] = list(experiments)
-        self.problems.stop_if_any()
+        self.old.problems.stop_if_any()
         return Document(self.old.file, {k: v for k, v in new.items() if v not in (None, {}, [])}, self.places)
+
+    def _note(self, key: Key, text: str) -> None:
+        self.notes.add(self.old.place(key), dotted(key), text)
 
     def _check(self) -> None:
         data = self.old.data
         if "llem" in data:
-            self.problems.at(self.old, ("llem",), "this is a study of pytest-llem already", "llem plan shows it")
+            self.old.wrong(("llem",), "this is a study of pytest-llem already", "llem plan shows it")
         if data.get("serving_mode", "offline") != "offline":
-            self.problems.at(self.old, ("serving_mode",), "a server under load is not measured here, only offline work")
-        self.problems.stop_if_any()
+            self.old.wrong(("serving_mode",), "a server under load is not measured here, only offline work")
+        self.old.problems.stop_if_any()
 
     def _mapping(self, key: str) -> dict[str, Json]:
         found = self.old.data.get(key) or {}
         if not isinstance(found, dict):
-            self.problems.at(self.old, (key,), f"expected a mapping, got {shown(found)}")
+            self.old.wrong((key,), f"expected a mapping, got {shown(found)}")
         return found if isinstance(found, dict) else {}
 
     def _grid(self, sweep: Mapping[str, Json]) -> list[str]:
@@ -123,15 +126,15 @@ class _Conversion:
 
     def _backend(self, name: Json, key: Key) -> list[str]:
         if name == "tensorrt":
-            self.notes.at(self.old, key, TENSORRT)
+            self._note(key, TENSORRT)
         elif name not in tuple(_BACKENDS):
-            self.problems.at(self.old, key, f"unknown engine {shown(name)}", "transformers, vllm or tensorrt")
+            self.old.wrong(key, f"unknown engine {shown(name)}", "transformers, vllm or tensorrt")
         return [_BACKENDS[name]] if isinstance(name, str) and name in _BACKENDS else []
 
     def _experiment(self, index: int, entry: Json, number: int) -> Iterator[dict[str, Json]]:
         key: Key = ("experiments", index)
         if not isinstance(entry, dict):
-            self.problems.at(self.old, key, f"expected a mapping, got {shown(entry)}")
+            self.old.wrong(key, f"expected a mapping, got {shown(entry)}")
             return
         shared = self.engine if isinstance(self.engine, str) else "transformers"
         for backend in self._backend(entry.get("engine", entry.get("backend", shared)), key):
@@ -163,7 +166,7 @@ class _Conversion:
             paths = {path for row in rows for path in row}
             scope = _BACKENDS.get(name.split(".")[0])
             if group and scope and len(self.backends) > 1 and any(path[0] != scope for path in paths):
-                self.problems.at(self.old, key, f"a group of one engine sets more: make it experiments of {scope}")
+                self.old.wrong(key, f"a group of one engine sets more: make it experiments of {scope}")
             axis = not group and len(paths) == 1 and all(rows)
             new = ".".join(*paths) if axis else name.replace(".", "_")
             self.places["sweep", new] = self.old.place(key)
@@ -187,7 +190,7 @@ class _Conversion:
         if not isinstance(written, dict):
             return written if isinstance(written, list) else [written]
         if (found := values_of_range(written)) is None:
-            self.problems.at(self.old, key, "this mapping is no range of values", "write a list")
+            self.old.wrong(key, "this mapping is no range of values", "write a list")
         return found or []
 
     def _runners(self) -> dict[str, Json]:
@@ -200,7 +203,7 @@ class _Conversion:
                     found[backend] = _RUNNERS[kind]
                 if where == "images" or image:
                     reason = f"{text} holds no worker of ours: docker/build.sh {backend} --base {image or text}"
-                    self.notes.at(self.old, (where, name), reason)
+                    self._note((where, name), reason)
         return found
 
     def _converted(self, old: Dotted, key: Key, value: Json) -> Row:
@@ -208,13 +211,13 @@ class _Conversion:
         name = ".".join(old)
         found = decoding(old[-1], value) if old[0] in ("decoder", "sampling_preset") else self._one(name, value)
         if found is None:
-            self.problems.at(self.old, key, f"{name} is not known", did_you_mean(name, KNOWN.split()))
+            self.old.wrong(key, f"{name} is not known", did_you_mean(name, KNOWN.split()))
         elif isinstance(found, str):
-            self.notes.at(self.old, key, found)
+            self._note(key, found)
         else:
             kept = {path: one for path, one in found.items() if path[0] in self.backends or path[0] not in _BACKENDS}
             if found and not kept:
-                self.notes.at(self.old, key, "no experiment uses this engine")
+                self._note(key, "no experiment uses this engine")
             return kept
         return {}
 

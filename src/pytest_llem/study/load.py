@@ -58,9 +58,9 @@ def study_from_mapping(
     return replace(study, source=json.dumps(plain, indent=2))
 
 
-def check_document(document: Document, path: Path) -> None:
-    """Raises ``StudyError`` where a study file at ``path`` that holds ``document`` could not be loaded."""
-    _study(_Origin(document, "", path, "study"), Overrides(environment={}), Problems())
+def check_document(document: Document, folder: Path) -> None:
+    """Raises ``StudyError`` where a study file in ``folder`` that holds ``document`` could not be loaded."""
+    _study(document, "study", folder, Overrides(environment={}))
 
 
 @contextmanager
