@@ -10,9 +10,9 @@ chmod 755 "$out"
 run() { python3 -m pytest -p pytest_llem.plugin -p host_image -p no:cacheprovider -q "$@" "$here/container-1b.yaml" 2>&1; }
 
 echo "== without the toolkit and without CDI"
-mv /etc/cdi /etc/cdi.away
+mkdir -p /etc/cdi.away && mv /etc/cdi/* /etc/cdi.away/  # the engine watches the folder itself
 { run --llem-runner=docker:$IMAGE --llem-results="$out/none"; echo "exit status $?"; } | tee "$out/preflight.log"
-mv /etc/cdi.away /etc/cdi
+mv /etc/cdi.away/* /etc/cdi/ && sleep 1
 echo "== in turn, locally and in a container"
 for round in 1 2 3; do
     for runner in local docker:$IMAGE; do

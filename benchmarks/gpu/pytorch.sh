@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pytorch.sh OUT: the PyTorch backend and NVML's meter on a real GPU, and the tests that need one.
+# pytorch.sh OUT: the PyTorch backend and NVML's meter on a real GPU: two batch sizes, to compare with published figures.
 # Needs the package on PYTHONPATH (or installed) and a free GPU.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd) out=$1
@@ -9,5 +9,3 @@ nvidia-smi --query-gpu=name,uuid,driver_version,power.limit --format=csv,noheade
 echo "== llama-1b, batches 64 and 1"
 python3 -m pytest -p pytest_llem.plugin -p no:cacheprovider -v --llem-results="$out/llama-1b" "$here/llama-1b.yaml" \
     2>&1 | tee "$out/llama-1b.log" | tail -14
-echo "== tests that need a GPU"
-timeout 120 python3 -m pytest -q -p no:cacheprovider -m gpu tests/energy 2>&1 | tee "$out/gpu-tests.log" | tail -25

@@ -13,6 +13,7 @@ import numpy as np
 
 from pytest_llem.energy.meter import Device, MeterInfo, PowerRead
 from pytest_llem.energy.record_format import Header, RecorderCost, slow_counter_pause_s
+from pytest_llem.energy.rhythm import find_rhythm
 from pytest_llem.energy.trace import Mark, Samples, Trace
 from pytest_llem.errors import MeterError
 
@@ -75,7 +76,8 @@ class Recording:
             power=self._power_samples(device_uuid, t0, t1, (start - margin, end + margin)),
             device=device.name,
             driver=device.driver,
-            extra=self._facts(device, 0.0 if still is None else still[1] - still[0]),
+            extra=self._facts(device, 0.0 if still is None else still[1] - still[0])
+            | find_rhythm(self.energy[device_uuid], self.power[device_uuid], t0, t1),
         )
 
     def _counter_reads(self, device_uuid: str, t0: float, t1: float, margin: float) -> Samples:

@@ -30,6 +30,9 @@ MILLI = 1000.0
 STEPLESS = "counter_stepless"  # "yes": the counter has no steps to be found
 GAP_S = "counter_gap_s"  # the longest pause (s) between counter reads that is made on purpose
 POWER_LIMIT_W = "power_limit_w"  # the device's limit (W)
+ORIGIN_S = "counter_origin_s"  # the grid that the whole recording shows: steps at origin + k * period (s);
+PERIOD_S = "counter_period_s"
+PHASE_SD_S = "counter_phase_sd_s"  # standard deviation of its phase (s)
 
 
 @dataclass(frozen=True)

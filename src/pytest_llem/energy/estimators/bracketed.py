@@ -55,6 +55,8 @@ class Bracket:
 def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
     """The bracketed energy of ``t0`` to ``t1`` (s); None without idle time on both sides."""
     before, after = knots.before(t0 - knots.slack / 2), _settled(knots, t1, lag)[: knots.idle_count]
+    if knots.rhythm == "grid":
+        before, after = _nearby(knots, before, after)
     step = knots.idle_step(before, after)
     if step is None or not _idle(knots, step, before) or not _idle(knots, step, after):
         return None
@@ -72,6 +74,19 @@ def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
     )
     start = float(np.median(knots.energy[before] + power * (t0 - knots.time[before])))
     return Bracket(energy, float(np.linalg.norm(errors)), power, start)
+
+
+def _nearby(knots: Knots, before: Ints, after: Ints) -> tuple[Ints, Ints]:
+    """The knots on both sides without those beyond a busy step: the tail of the work before, the begin of the next."""
+    steps = [np.diff(knots.energy[side]) / np.diff(knots.index[side]) for side in (before, after)]
+    most = (1 + UNALIKE) * np.min(np.concatenate(steps), initial=np.inf)
+    busy_before, busy_after = (np.flatnonzero(step > most) for step in steps)
+    # One knot between the window and a busy step proves nothing: then the busy step stays, and is found.
+    if len(busy_before) and busy_before[-1] + 2 < len(before):
+        before = before[busy_before[-1] + 1 :]
+    if len(busy_after) and busy_after[0] > 0:
+        after = after[: busy_after[0] + 1]
+    return before, after
 
 
 def _idle(knots: Knots, step: float, side: Ints) -> bool:

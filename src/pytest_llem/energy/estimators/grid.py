@@ -20,6 +20,12 @@ INLIERS = 0.45  # a grid that explains fewer of the changes is none; half of the
 HINT_SD = 0.0025  # idle power and idle counter agree to 0.2 % on an H200
 HINT_FLOOR = 1e-2  # a hint 3 standard deviations off everything possible comes from a meter that gives none
 CANDIDATES = 241
+LATE_S = 0.003  # 99 % of an H200's idle steps are less than 2.4 ms late
+MIN_LONG_STEPS = 10  # two bursts of reads; fewer tell no more than a trace does by itself
+LONG_INLIERS = 0.8  # over minutes the grid is strict, or there is none
+FOLD_REACH = 0.12  # the shortest gap tells the period to half the reads' pause, a few percent of it
+FOLD_FINENESS = 8  # periods tried for each full turn over the recording
+FOLD_CANDIDATES = 12
 
 
 @dataclass(frozen=True)
@@ -42,14 +48,36 @@ def fit_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | None:
     lo, hi = lo[sharp], hi[sharp]
     if len(lo) < MIN_STEPS:
         return None
-    resolution, start = float(np.median(hi - lo)), hint
-    if start is None:  # the typical time between two changes, those over several steps left out
-        gaps = np.diff((lo + hi) / 2)
-        start = float(np.median(gaps[gaps < 1.5 * np.quantile(gaps, 0.25) + resolution]))
+    resolution, start = float(np.median(hi - lo)), hint or _usual_gap(lo, hi)
     # A line is the better start where reads are few, the median slope where the clock jumped.
     found = [_search(lo, hi, start, slope, hint) for slope in (_line, _median_slope)]
     best = max(found, key=lambda grid: grid.votes)
     return best if best.votes >= INLIERS * len(lo) and resolution <= RESOLVED * best.period else None
+
+
+def fit_long_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | None:
+    """The grid of a whole recording, from all brackets (lo, hi] (s) that hold a step; None where they show none.
+
+    Between bursts of reads far apart nobody can count the steps, so periods are tried by folding: the right one puts
+    all steps at one phase (epoch folding, as for pulsars; Leahy et al. 1983, ApJ 266, 160). ``hint`` is a period (s)
+    known from elsewhere to HINT_SD.
+    """
+    sharp = hi - lo < 2 * np.quantile(hi - lo, 0.25) if len(lo) else np.zeros(0, dtype=bool)
+    lo, hi = lo[sharp], hi[sharp]
+    if len(lo) < MIN_LONG_STEPS:
+        return None
+    middle, half = (lo + hi) / 2 - lo[0], (hi - lo) / 2
+    start, reach = (hint, 4 * HINT_SD) if hint else (_usual_gap(lo, hi), FOLD_REACH)
+    pace = np.arange((1 - reach) / start, (1 + reach) / start, 1 / (FOLD_FINENESS * middle[-1]))
+    turns = np.exp(2j * np.pi * pace[:, None] * middle).mean(axis=1)
+    phase = np.angle(turns) / (2 * np.pi)
+    miss = np.abs((pace[:, None] * middle - phase[:, None] + 0.5) % 1 - 0.5) / pace[:, None] - half
+    agree = np.count_nonzero(miss < LATE_S, axis=1) + np.abs(turns)
+    likely = np.argsort(-agree)[:FOLD_CANDIDATES]
+    found = [_refine(lo, hi, np.round(middle * pace[i] - phase[i]), 1 / pace[i]) for i in likely]
+    best = max(found, key=lambda grid: grid.votes)
+    resolved = float(np.median(hi - lo)) <= RESOLVED * best.period
+    return best if resolved and best.votes >= LONG_INLIERS * len(lo) else None
 
 
 def _search(
@@ -61,7 +89,12 @@ def _search(
     for _ in range(5):
         period = slope(steps, middle)
         steps = _count(middle, period)
-    span = float(steps[-1])
+    return _refine(lo, hi, steps, period, hint)
+
+
+def _refine(lo: Floats, hi: Floats, steps: Floats, period: float, hint: float | None = None) -> Grid:
+    """The grid that most brackets agree with, each of them so many ``steps`` after the origin."""
+    span, half_way = float(steps[-1] - steps[0]), float(steps[-1] + steps[0]) / 2
     reach = 3 * float(np.median(hi - lo)) / span
     periods = np.linspace(period - reach, period + reach, CANDIDATES)
     votes, low, high = np.array([_stab(lo - steps * p, hi - steps * p) for p in periods]).T
@@ -72,10 +105,16 @@ def _search(
         near = np.exp(-0.5 * ((periods - hint) / (HINT_SD * hint)) ** 2)
         weight = width * near if near.max() > HINT_FLOOR else width
     # Phase and period are taken together at the middle of the trace, where they are independent of each other.
-    centre, best = (float(np.average(x, weights=weight)) for x in (phase + span / 2 * periods, periods))
+    centre, best = (float(np.average(x, weights=weight)) for x in (phase + half_way * periods, periods))
     period_sd = float(np.sqrt(np.average((periods - best) ** 2, weights=weight))) + reach / CANDIDATES
     phase_sd = float(np.average(width, weights=weight)) / np.sqrt(12.0)
-    return Grid(centre - span / 2 * best, best, period_sd, phase_sd, float(votes.max()))
+    return Grid(centre - half_way * best, best, period_sd, phase_sd, float(votes.max()))
+
+
+def _usual_gap(lo: Floats, hi: Floats) -> float:
+    """The typical time between two changes, those over several steps left out."""
+    gaps = np.diff((lo + hi) / 2)
+    return float(np.median(gaps[gaps < 1.5 * np.quantile(gaps, 0.25) + np.median(hi - lo)]))
 
 
 def _line(steps: Floats, middle: Floats) -> float:

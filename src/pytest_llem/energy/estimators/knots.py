@@ -12,10 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pytest_llem.energy.estimators.grid import Grid, fit_grid
-from pytest_llem.energy.trace import STEPLESS, Floats, Ints, Trace
+from pytest_llem.energy.estimators.grid import LATE_S, Grid, fit_grid
+from pytest_llem.energy.trace import ORIGIN_S, PERIOD_S, PHASE_SD_S, STEPLESS, Floats, Ints, Trace
 
-LATE_S = 0.003  # 99 % of an H200's idle steps are less than 2.4 ms late
 SCATTERED = 0.3  # above this share of changes off the grid, here and there, the counter has none
 AGREEMENT = 0.9  # share of changes that must fit the story of a clock that jumped once
 CONTINUOUS = 0.9  # above this share of changes among the reads a counter is finer than the reads
@@ -88,6 +87,8 @@ def find_knots(trace: Trace) -> Knots:
     if trace.extra.get(STEPLESS) == "yes" or len(change) >= CONTINUOUS * (len(before) - 1):
         return read_knots(trace)
     lo, hi = before[change], before[change + 1]
+    if (known := _known_grid(trace, lo, hi)) is not None:
+        return _on_grid(known, before, counter, lo, hi)
     grid = fit_grid(lo, hi)
     if grid is None:
         return _between_reads(lo, hi, counter[change + 1])
@@ -108,6 +109,16 @@ def read_knots(trace: Trace) -> Knots:
     changed = time[np.concatenate(([True], np.diff(counter) != 0))]
     period = float(np.median(np.diff(changed))) if len(changed) > 1 else float(time[-1] - time[0])
     return Knots("continuous", time, counter, (time - time[0]) / period, period, period / WIDTHS_PER_SD)
+
+
+def _known_grid(trace: Trace, lo: Floats, hi: Floats) -> Grid | None:
+    """The grid that the whole recording shows, where the trace's own steps are on it."""
+    if ORIGIN_S not in trace.extra or not len(lo):
+        return None
+    origin, period, phase_sd = (float(trace.extra[key]) for key in (ORIGIN_S, PERIOD_S, PHASE_SD_S))
+    last = origin + np.floor((hi + LATE_S - origin) / period) * period
+    votes = float(np.count_nonzero(last > lo - LATE_S))
+    return Grid(origin, period, 0.0, phase_sd, votes) if votes >= (1 - SCATTERED) * len(lo) else None
 
 
 def _between_reads(lo: Floats, hi: Floats, level: Floats) -> Knots:

@@ -1,0 +1,45 @@
+"""The beat of a device's energy counter, found from a whole recording and given to each of its windows.
+
+A window left in peace shows a few steps before and a few after it, too few to tell how many lay between. But the grid
+is the same for as long as the driver runs, so all windows and the idle times around them together tell it exactly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytest_llem.energy.estimators.grid import fit_long_grid
+from pytest_llem.energy.estimators.knots import CONTINUOUS
+from pytest_llem.energy.trace import ORIGIN_S, PERIOD_S, PHASE_SD_S, Floats, Samples
+
+REACH_S = 120.0  # so far around a window steps are taken; two clocks that differ by 10 ppm part by 1 ms
+STEADY = 0.02  # power that varies less from read to read is idle
+FEWEST = 5
+SHARPEST_S = 0.00025  # the phase is not known better, however many steps agree: they come up to 2.4 ms late
+
+
+def find_rhythm(energy: Samples, power: Samples, t0: float, t1: float) -> dict[str, str]:
+    """What a trace's ``extra`` should say of the grid around ``t0`` to ``t1`` (s); empty where none is seen."""
+    reads = energy[(energy[:, 0] > t0 - REACH_S) & (energy[:, 0] < t1 + REACH_S)]
+    change = np.flatnonzero(np.diff(reads[:, 2]) != 0)
+    if len(change) > CONTINUOUS * (len(reads) - 1):
+        return {}
+    lo, hi = reads[change, 0], reads[change + 1, 0]
+    grid = fit_long_grid(lo, hi, _idle_period(lo, hi, reads[change + 1, 2], power))
+    if grid is None:
+        return {}
+    return {ORIGIN_S: str(grid.origin), PERIOD_S: str(grid.period), PHASE_SD_S: str(max(grid.phase_sd, SHARPEST_S))}
+
+
+def _idle_period(lo: Floats, hi: Floats, level: Floats, power: Samples) -> float | None:
+    """The period (s) with which an idle step of the counter (J) is idle instant power (W); None where none is idle."""
+    watts, time = power[:, 1], power[:, 0]
+    steady = np.isfinite(watts[1:]) & (np.abs(np.diff(watts)) < STEADY * watts[1:])
+    found = []
+    usual = np.median(hi - lo) if len(lo) else 0.0
+    gap = np.diff((lo + hi) / 2)
+    for i in np.flatnonzero((gap < np.quantile(gap, 0.25) * 1.5) & (hi[1:] - lo[1:] < 2 * usual)) if len(gap) else ():
+        near = np.flatnonzero((time[1:] > lo[i] - gap[i]) & (time[1:] < hi[i + 1] + gap[i]))
+        if len(near) > 1 and np.all(steady[near]):
+            found.append((level[i + 1] - level[i]) / np.median(watts[1:][near]))
+    return float(np.median(found)) if len(found) >= FEWEST else None
