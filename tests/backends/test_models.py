@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llem.backends import models, shapes, tiny
+from pytest_llem.backends import models, tiny
 from pytest_llem.errors import BackendError
 
 WEIGHTS = "a1e14f0c50910338e0f285a66f735f2935369a357baf7093b5d19ea4305c4e91"  # sha256
@@ -62,7 +62,7 @@ def test_the_special_tokens_follow_the_text_s() -> None:
 
     tokenizer = AutoTokenizer.from_pretrained(models.model_folder("tiny"))
     assert len(tokenizer) == tiny.TEXT_VOCABULARY + 3
-    assert [tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id] == [tiny.PAD, tiny.BEGIN, tiny.END]
+    assert [tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id] == [1021, 1022, 1023]
 
 
 def test_a_built_in_model_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_a_cache_that_cannot_be_written_is_explained(tmp_path: Path, monkeypatch
     blocked.write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
     with pytest.raises(BackendError, match="cannot be written") as caught:
-        models.model_folder("shape:llama-1b")
+        models.model_folder("tiny")
     assert caught.value.hint is not None
     assert "XDG_CACHE_HOME" in caught.value.hint
 
@@ -110,7 +110,7 @@ def test_an_unknown_shape_lists_the_known_ones() -> None:
         models.model_folder("shape:lama-1b")
     assert caught.value.hint is not None
     assert "did you mean shape:llama-1b?" in caught.value.hint
-    assert all(f"shape:{name}" in caught.value.hint for name in shapes.SHAPES)
+    assert all(f"shape:{name}" in caught.value.hint for name in models.SHAPES)
 
 
 def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id(
@@ -122,7 +122,7 @@ def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id(
     assert caught.value.hint == f"looked from {tmp_path}"
 
 
-@pytest.mark.parametrize("name", shapes.SHAPES)
+@pytest.mark.parametrize("name", models.SHAPES)
 def test_a_shape_has_the_published_number_of_parameters(name: str) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -139,5 +139,6 @@ def test_what_libraries_are_given() -> None:
     assert models.model_source("meta-llama/Llama-3.2-1B") == "meta-llama/Llama-3.2-1B"
     assert models.model_source("~") == str(Path.home())
     assert Path(models.model_source("tiny"), "tokenizer.json").is_file()
-    assert models.prompt_vocabulary("shape:llama-8b") == 128_000
+    vocabularies = {"tiny": tiny.TEXT_VOCABULARY, "shape:llama-8b": 128_000, "shape:qwen2.5-0.5b": 151_643}
+    assert {name: models.prompt_vocabulary(name) for name in vocabularies} == vocabularies
     assert [models.has_random_weights(name) for name in ("tiny", "shape:llama-1b", "gpt2")] == [True, True, False]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llem.backends.pytorch_facts import attention_flops_per_pair, count, kv_bytes_per_token, weight_bytes
+from pytest_llem.backends.pytorch_facts import attention_flops_per_pair, count, kv_bytes_per_token
 
 
 def meta(config: Any) -> Any:
@@ -36,7 +36,7 @@ def test_an_output_layer_is_computed_whether_or_not_it_shares_the_embedding_s_we
     counts = count(model)
     assert counts.parameters == counts.active == 3 * LAYER + NORMS + embeddings
     assert counts.flops_per_token == 2 * (3 * LAYER + 3200)
-    assert weight_bytes(model) == 4 * counts.parameters
+    assert model.get_memory_footprint(return_buffers=False) == 4 * counts.parameters
 
 
 def test_a_grouped_cache_holds_only_its_own_heads() -> None:

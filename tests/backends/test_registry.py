@@ -18,14 +18,12 @@ def entry_points_are(monkeypatch: pytest.MonkeyPatch, **targets: str) -> None:
 
 def test_built_in_backends_need_no_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     entry_points_are(monkeypatch)
-    assert registry.backend_names() == ["pytorch", "vllm"]
     assert isinstance(registry.get_backend("pytorch"), PytorchBackend)
 
 
 def test_a_third_party_s_backend_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     entry_points_are(monkeypatch, mine="pytest_llem.backends.pytorch:PytorchBackend")
     assert isinstance(registry.get_backend("mine"), PytorchBackend)
-    assert "mine" in registry.backend_names()
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:

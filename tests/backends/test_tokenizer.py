@@ -54,7 +54,7 @@ def test_a_chat_template_is_used_or_missed_loudly(tmp_path: Path) -> None:
     (folder / "chat_template.jinja").write_text(template)
     chat = {"model": {"id": str(folder)}, "dataset": {"chat_template": True}}
     (wrapped,) = tokenize(experiment(**chat), ["text"])
-    assert wrapped == [tiny.BEGIN, *tokenize(experiment(), ["textA:"])[0]]
+    assert wrapped == [1022, *tokenize(experiment(), ["textA:"])[0]]
 
 
 def test_a_folder_that_is_no_model_is_explained(tmp_path: Path) -> None:

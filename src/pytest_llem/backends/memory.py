@@ -1,24 +1,16 @@
-"""The largest memory that was in use since a moment: of the CUDA allocator, or of this process."""
+"""The largest memory that was in use since a moment: of the CUDA allocator, or of this process.
+
+Each starts when it is made. ``bytes()`` is the peak so far, None where it cannot be told; ``how`` says what it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
-_STATUS = Path("/proc/self/status")
+from pytest_llem.processes import status_bytes
+
 _CLEAR = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): resets VmHWM to what is resident now
-
-
-class Peak(Protocol):
-    """Started when it is made."""
-
-    how: str
-
-    def bytes(self) -> int | None:
-        """The peak so far; None where it cannot be told."""
-        ...
 
 
 class CudaPeak:
@@ -46,23 +38,13 @@ class ProcessPeak:
     how = "growth of the process's peak resident memory (VmHWM) from the start of loading"
 
     def __init__(self) -> None:
+        self._hidden = 0  # a peak up to here is one from before
         try:
             _CLEAR.write_text(_RESET_PEAK)
         except OSError:
-            self._reset = False  # then only a peak above the one before can be seen
-        else:
-            self._reset = True
-        self._resident = _status_bytes("VmRSS")
-        self._peak = _status_bytes("VmHWM")
+            self._hidden = status_bytes("self", "VmHWM")
+        self._resident = status_bytes("self", "VmRSS")
 
     def bytes(self) -> int | None:
-        peak = _status_bytes("VmHWM")
-        return peak - self._resident if self._reset or peak > self._peak else None
-
-
-def _status_bytes(field: str) -> int:
-    for line in _STATUS.read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == field:
-            return int(value.split()[0]) * 1024
-    raise OSError(f"{_STATUS} has no {field}")
+        peak = status_bytes("self", "VmHWM")
+        return peak - self._resident if peak > self._hidden else None

@@ -1,30 +1,27 @@
 """Models by name: the built-in ``tiny`` and ``shape:NAME``, all others as the libraries know them.
 
-A built-in model is a folder in the user's cache, as transformers and vLLM read it. A shape's folder holds no weights:
-they are drawn on the device.
+``tiny`` is made in the user's cache on first use, as transformers and vLLM read models. A shape is the published
+``config.json`` of a well-known model: what a token costs depends on how large the matrices are, not on what is in them,
+so its weights are drawn on the device.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-from pytest_llem.backends import shapes, tiny
+from pytest_llem.backends import tiny
 from pytest_llem.errors import BackendError
 from pytest_llem.study.identity import is_folder
 
-TINY = "tiny"
 _SHAPE = "shape:"
+_BUILT_IN = Path(__file__).with_name("built_in")
+SHAPES = sorted(file.parent.name for file in _BUILT_IN.glob("*/config.json") if file.parent.name != "tiny")
 _CACHE_HINT = "set XDG_CACHE_HOME to a folder that can be written"
-
-
-def is_tiny(model_id: str) -> bool:
-    """Whether it is the built-in small model with weights and a tokenizer."""
-    return model_id == TINY
 
 
 def is_shape(model_id: str) -> bool:
@@ -33,16 +30,21 @@ def is_shape(model_id: str) -> bool:
 
 
 def has_random_weights(model_id: str) -> bool:
-    """Whether the model's weights mean nothing."""
-    return is_tiny(model_id) or is_shape(model_id)
+    """Whether it is built in: its weights mean nothing."""
+    return model_id == "tiny" or is_shape(model_id)
 
 
 def model_folder(model_id: str) -> Path:
-    """The folder of a built-in model, made on first use; raises BackendError for an unknown shape."""
-    if is_tiny(model_id):
-        return _cached(f"tiny-v{tiny.VERSION}", tiny.write)
-    shape = _shape(model_id)
-    return _cached(f"shape-{shape.name}-v{shapes.VERSION}", shape.write)
+    """The folder of a built-in model; raises BackendError for an unknown shape."""
+    if model_id == "tiny":
+        return _tiny()
+    name = model_id.removeprefix(_SHAPE)
+    if name not in SHAPES:
+        near = difflib.get_close_matches(name, SHAPES, n=1)
+        known = ", ".join(f"{_SHAPE}{shape}" for shape in SHAPES)
+        guess = f"did you mean {_SHAPE}{near[0]}? " if near else ""
+        raise BackendError(f"unknown shape {model_id!r}", hint=f"{guess}known are: {known}")
+    return _BUILT_IN / name
 
 
 def model_source(model_id: str) -> str:
@@ -62,38 +64,24 @@ def model_source(model_id: str) -> str:
 
 def prompt_vocabulary(model_id: str) -> int:
     """Ids below this one stand for text in a built-in model; special tokens lie above."""
-    return tiny.TEXT_VOCABULARY if is_tiny(model_id) else _shape(model_id).text_vocabulary
+    config = json.loads((model_folder(model_id) / "config.json").read_text())
+    return min(int(config[name]) for name in ("pad_token_id", "bos_token_id", "eos_token_id") if name in config)
 
 
-def _shape(model_id: str) -> shapes.Shape:
-    name = model_id.removeprefix(_SHAPE)
-    if name not in shapes.SHAPES:
-        near = difflib.get_close_matches(name, shapes.SHAPES, n=1)
-        known = ", ".join(f"{_SHAPE}{shape}" for shape in shapes.SHAPES)
-        guess = f"did you mean {_SHAPE}{near[0]}? " if near else ""
-        raise BackendError(f"unknown shape {model_id!r}", hint=f"{guess}known are: {known}")
-    return shapes.SHAPES[name]
-
-
-def cache_folder() -> Path:
-    """Where built-in models are kept: ``$XDG_CACHE_HOME`` or ``~/.cache``, then ``pytest-llem/models``."""
-    base = os.environ.get("XDG_CACHE_HOME")
+def _tiny() -> Path:
+    """Its folder in ``$XDG_CACHE_HOME`` or ``~/.cache``; made beside it and renamed, so that it is never half there."""
     try:
-        return (Path(base) if base else Path.home() / ".cache") / "pytest-llem" / "models"
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
         raise BackendError("this user has no home folder to keep built-in models in", hint=_CACHE_HINT) from None
-
-
-def _cached(name: str, write: Callable[[Path], None]) -> Path:
-    """The cache's folder of that name, written beside it and renamed, so that it is never seen half made."""
-    final = cache_folder() / name
+    final = cache / "pytest-llem" / "models" / f"tiny-v{tiny.VERSION}"
     if final.is_dir():
         return final
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=final.parent))
+        making = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
         try:
-            write(making)
+            tiny.write(making)
             making.chmod(0o755)
             making.rename(final)
         except OSError:
@@ -103,7 +91,6 @@ def _cached(name: str, write: Callable[[Path], None]) -> Path:
             shutil.rmtree(making, ignore_errors=True)
     except OSError as error:
         raise BackendError(
-            f"the built-in model cannot be written to {final}: {error.strerror or error}",
-            hint=_CACHE_HINT,
+            f"the built-in model cannot be written to {final}: {error.strerror or error}", hint=_CACHE_HINT
         ) from error
     return final

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_llem.backends import tokenizer
 from pytest_llem.backends.base import Completion, Engine, Marker, ModelFacts, Prompts, Say
-from pytest_llem.backends.memory import CudaPeak, Peak, ProcessPeak
+from pytest_llem.backends.memory import CudaPeak, ProcessPeak
 from pytest_llem.backends.models import has_random_weights, is_shape, model_folder
 from pytest_llem.backends.pytorch_options import generation_options, loading_key, loading_options, pytorch_section
 from pytest_llem.backends.pytorch_steps import StepClock
@@ -56,7 +56,10 @@ class PytorchBackend:
 
         say("importing torch and transformers")
         import_module("transformers.models.auto.modeling_auto")  # before the peak starts: code is no model's memory
-        peak = _start_peak(config)
+        import torch
+
+        on_cuda = torch.cuda.is_available() and pytorch_section(config).device_map != "cpu"
+        peak = CudaPeak(range(torch.cuda.device_count())) if on_cuda else ProcessPeak()
         say(f"loading {config.model.id}")
         model = load_model(config)
         return PytorchEngine(model, load_assistant(config, model), config, peak)
@@ -66,12 +69,16 @@ class PytorchEngine:
     """A loaded model, and one that drafts for it where asked for."""
 
     def __init__(
-        self, model: PreTrainedModel, assistant: PreTrainedModel | None, config: ExperimentConfig, peak: Peak
+        self,
+        model: PreTrainedModel,
+        assistant: PreTrainedModel | None,
+        config: ExperimentConfig,
+        peak: CudaPeak | ProcessPeak,
     ) -> None:
         self._model: Any = model  # generate's own type stubs are wrong for half of its arguments
         self._assistant = assistant
         self._drafted_tokens = None if assistant is None else assistant.generation_config.num_assistant_tokens
-        self._peak = peak
+        self.peak_memory_bytes = peak.bytes
         self.peak_memory_how = peak.how
         self._cuda = sorted({weight.device.index for weight in model.parameters() if weight.device.type == "cuda"})
         self.facts = _facts(model, assistant, config, self._cuda)
@@ -109,11 +116,12 @@ class PytorchEngine:
             every_step=config.measure.token_times,
             drafts=bool(section.assistant_model or section.prompt_lookup_num_tokens),
         )
-        input_ids, mask = left_padded(prompts, self._pad_id(options), self._input_device())
+        pad = self._pad_id()
+        input_ids, mask = left_padded(prompts, pad, self._model.get_input_embeddings().weight.device)
         output = self._model.generate(
             input_ids,
             attention_mask=mask,
-            pad_token_id=self._pad_id(options),
+            pad_token_id=pad,
             stopping_criteria=[clock],
             assistant_model=self._assistant,
             **options,
@@ -151,14 +159,10 @@ class PytorchEngine:
         ids = options.get("eos_token_id", self._model.generation_config.eos_token_id)
         return frozenset(ids if isinstance(ids, list) else [] if ids is None else [ids])
 
-    def _pad_id(self, options: dict[str, Any]) -> int:
+    def _pad_id(self) -> int:
         """Any id will do: padding is masked. An end token would do it for models that check, so it is preferred."""
         own = self._model.generation_config.pad_token_id
         return own if own is not None else min(self._end_ids({}) or {0})
-
-    def _input_device(self) -> torch.device:
-        device: torch.device = self._model.get_input_embeddings().weight.device
-        return device
 
     def synchronize(self) -> None:
         if self._cuda:
@@ -166,9 +170,6 @@ class PytorchEngine:
 
             for device in self._cuda:
                 torch.cuda.synchronize(device)
-
-    def peak_memory_bytes(self) -> int | None:
-        return self._peak.bytes()
 
     def close(self) -> None:
         import gc
@@ -199,33 +200,20 @@ def up_to_end(row: Sequence[int], ends: frozenset[int]) -> tuple[int, ...]:
     return tuple(row)
 
 
-def _start_peak(config: ExperimentConfig) -> Peak:
-    import torch
-
-    if torch.cuda.is_available() and pytorch_section(config).device_map != "cpu":
-        return CudaPeak(range(torch.cuda.device_count()))
-    return ProcessPeak()
-
-
 def _facts(
     model: PreTrainedModel, assistant: PreTrainedModel | None, config: ExperimentConfig, cuda: Sequence[int]
 ) -> ModelFacts:
     import torch
     import transformers
 
-    from pytest_llem.backends.pytorch_facts import attention_flops_per_pair, count, kv_bytes_per_token, weight_bytes
+    from pytest_llem.backends.pytorch_facts import attention_flops_per_pair, count, kv_bytes_per_token
 
     counts = count(model)
     text = model.config.get_text_config()
     notes = []
     if assistant is not None:
-        drafting = count(assistant).parameters
-        notes.append(
-            f"drafts by {pytorch_section(config).assistant_model} ({drafting} parameters), not in these figures"
-        )
-    versions = {"torch": torch.__version__, "transformers": transformers.__version__}
-    if torch.version.cuda is not None:
-        versions["cuda"] = torch.version.cuda
+        drafts = f"{pytorch_section(config).assistant_model} ({count(assistant).parameters} parameters)"
+        notes.append(f"drafts by {drafts}, not in these figures")
     return ModelFacts(
         name=config.model.id,
         random_weights=has_random_weights(config.model.id),
@@ -234,10 +222,11 @@ def _facts(
         device_uuids=tuple(f"GPU-{torch.cuda.get_device_properties(index).uuid}" for index in cuda),
         parameters=counts.parameters,
         active_parameters=counts.active,
-        weight_bytes=weight_bytes(model),
+        weight_bytes=model.get_memory_footprint(return_buffers=False),
         kv_bytes_per_token=kv_bytes_per_token(text, model.dtype.itemsize),
         flops_per_token=counts.flops_per_token,
         attention_flops_per_token_pair=attention_flops_per_pair(text),
-        versions=versions,
+        versions={"torch": torch.__version__, "transformers": transformers.__version__}
+        | ({"cuda": torch.version.cuda} if torch.version.cuda else {}),
         notes=tuple(notes),
     )

@@ -48,11 +48,6 @@ def count(model: PreTrainedModel) -> Counts:
     return Counts(everywhere, round(everywhere - idle * routed), 2.0 * (products - idle * routed_products))
 
 
-def weight_bytes(model: PreTrainedModel) -> int:
-    """Bytes of all weights as they lie in memory, tied ones once."""
-    return sum(weight.numel() * weight.element_size() for weight in model.parameters())
-
-
 def kv_bytes_per_token(config: PretrainedConfig, element_bytes: int) -> int | None:
     """Keys and values of one token in all layers; None where attention is of another kind (latent, recurrent)."""
     heads = getattr(config, "num_key_value_heads", None) or getattr(config, "num_attention_heads", None)

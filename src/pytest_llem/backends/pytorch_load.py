@@ -10,7 +10,6 @@ from pytest_llem.backends.pytorch_options import loading_options, pytorch_sectio
 from pytest_llem.backends.refusals import refusals
 from pytest_llem.errors import BackendError, MissingDependency
 from pytest_llem.study.config import ExperimentConfig
-from pytest_llem.study.pytorch import Quantization
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -21,11 +20,15 @@ _SHAPE_SEED = 0
 
 def load_model(config: ExperimentConfig) -> PreTrainedModel:
     """The model in evaluation mode, every weight on the metered device(s); raises BackendError."""
+    import torch
+
     with refusals(f"{config.model.id} cannot be loaded"):
         model = _from_shape(config) if is_shape(config.model.id) else _from_weights(config)
         model.eval()
         _require_on_device(model, config)
-        compile_forward(model, config)
+        if how := pytorch_section(config).torch_compile:
+            arguments = {} if how is True else how.model_dump(exclude_none=True)
+            model.forward = torch.compile(model.forward, **arguments)
         return model
 
 
@@ -52,26 +55,8 @@ def default_device() -> str:
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
-def quantization_config(quantization: Quantization) -> Any:
-    """The ``BitsAndBytesConfig`` of that name for name."""
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(**quantization.model_dump(exclude_none=True))
-
-
-def compile_forward(model: PreTrainedModel, config: ExperimentConfig) -> None:
-    """Replace the forward pass by its ``torch.compile``, where the experiment asks for it."""
-    import torch
-
-    asked = pytorch_section(config).torch_compile
-    if asked is True:
-        model.forward = torch.compile(model.forward)
-    elif asked:
-        model.forward = torch.compile(model.forward, **asked.model_dump(exclude_none=True))
-
-
 def _from_weights(config: ExperimentConfig) -> PreTrainedModel:
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     section = pytorch_section(config)
     options: dict[str, Any] = dict(loading_options(config))
@@ -81,7 +66,7 @@ def _from_weights(config: ExperimentConfig) -> PreTrainedModel:
             raise MissingDependency("accelerate", "transformers")
         options["device_map"] = device_map
     if section.quantization is not None:
-        options["quantization_config"] = quantization_config(section.quantization)
+        options["quantization_config"] = BitsAndBytesConfig(**section.quantization.model_dump(exclude_none=True))
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(model_source(config.model.id), **options)
     return model
 
@@ -125,14 +110,11 @@ def _single_device(config: ExperimentConfig) -> str:
 
 def _require_on_device(model: PreTrainedModel, config: ExperimentConfig) -> None:
     """Weights elsewhere would move with every pass, and their energy would be another device's."""
-    if pytorch_section(config).device_map == "cpu" or default_device() == "cpu":
-        wanted = "cpu"
-    else:
-        wanted = "cuda"
-    strays = [name for name, weight in model.named_parameters() if weight.device.type != wanted]
+    wanted = "cpu" if "cpu" in (pytorch_section(config).device_map, default_device()) else "cuda"
+    strays = [(name, weight.device) for name, weight in model.named_parameters() if weight.device.type != wanted]
     if strays:
-        place = next(weight.device for name, weight in model.named_parameters() if name == strays[0])
+        name, place = strays[0]
         raise BackendError(
-            f"{len(strays)} weights are not on the {wanted} device that is metered, but on {place}: {strays[0]}, …",
+            f"{len(strays)} weights are not on the {wanted} device that is metered, but on {place}: {name}, …",
             hint="use a smaller model, dtype or quantisation, or more GPUs; pytorch.device_map: cpu runs it on the CPU",
         )
