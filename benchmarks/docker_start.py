@@ -59,13 +59,10 @@ def one_experiment(runner: Runner) -> tuple[float, float]:
         place = Path(folder)
         launch = Launch(
             exchange=place,
-            job=place / "job-1.json",
-            base_folder=None,
             log=place / "log",
             run_id="benchmark",
             cell_id="tiny",
             backend="pytorch",
-            gpu_uuids=(),
         )
         start = time.monotonic()
         session = WorkerSession(runner, launch, NoRecorder(), bracket_s=0.0)

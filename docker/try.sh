@@ -19,15 +19,12 @@ backend, image, work = sys.argv[1:]
 place = Path(work)
 launch = Launch(
     exchange=place,
-    job=place / "job-1.json",
-    base_folder=None,
     log=place / "log",
     run_id="try",
     cell_id="try",
     backend=backend,
-    gpu_uuids=(),
 )
-DockerRunner(DockerSettings(images={backend: image})).preflight([launch])
+DockerRunner(DockerSettings(images={backend: image})).preflight(launch)
 print(f"preflight: {image} passed")
 PYTHON
 

@@ -53,7 +53,6 @@ class Containers:
         exchange.mkdir()
         launch = Launch(
             exchange=exchange,
-            job=exchange / "job.json",
             log=folder / "log",
             run_id="fixture",
             cell_id=purpose,
@@ -61,7 +60,7 @@ class Containers:
             gpu_uuids=(gpu.uuid,) if gpu else (),
         )
         if not self._options.skip_preflight:
-            self._runner.preflight([launch])
+            self._runner.preflight(launch)
         container = self._runner.stand(launch)
         stack.callback(container.close)
         return container

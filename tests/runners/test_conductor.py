@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from pytest_llem.errors import ExperimentFailed, RunnerError, WorkerCrashed, WorkerTimeout
+from pytest_llem.processes import session_members
 from pytest_llem.runners.base import Launch
 from pytest_llem.runners.conductor import Limits, WorkerSession
-from pytest_llem.runners.local import LocalRunner, session_members
+from pytest_llem.runners.local import LocalRunner
 from pytest_llem.runners.progress import Progress
 from pytest_llem.study.load import study_from_mapping
 from pytest_llem.study.study import Cell
@@ -62,7 +63,7 @@ def start(tmp_path: Path, instant: Path, watcher: Watcher) -> Iterator[Start]:
     def make() -> WorkerSession:
         exchange = tmp_path / f"x{len(started)}"
         exchange.mkdir()
-        launch = Launch(exchange, exchange / "job-1.json", tmp_path / "worker.log", "run", "cell", "instant", ())
+        launch = Launch(exchange, tmp_path / "worker.log", "run", "cell", "instant")
         started.append(WorkerSession(LocalRunner(), launch, watcher, bracket_s=0.0))
         return started[-1]
 

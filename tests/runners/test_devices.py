@@ -1,16 +1,11 @@
-"""Who else is on a GPU, and how many GPUs an experiment takes."""
+"""Who else is on a GPU."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-import sys
 
 import pytest
 
 from pytest_llem.energy.gpus import Gpu, GpuProcess
 from pytest_llem.runners.devices import newcomers
-from pytest_llem.runners.local import family
 
 GPU = Gpu(uuid="GPU-a", index=0, name="a GPU", memory_bytes=1, pci_bus="0")
 
@@ -36,21 +31,3 @@ def test_newcomers(
         f"GPU 0: process {pid} came while it was measured" for pid in foreign
     ]
     assert all(finding.code == "foreign_process" for finding in found)
-
-
-def test_a_family_has_children_in_sessions_of_their_own() -> None:
-    code = "import os, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(60)"
-    parent = subprocess.Popen(
-        [sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"],
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        assert parent.stdout is not None
-        child = int(parent.stdout.readline())
-        assert family(parent.pid) == {parent.pid, child}
-        assert os.getpid() not in family(parent.pid)
-    finally:
-        for pid in family(parent.pid):
-            os.kill(pid, 9)
-        parent.wait()

@@ -17,7 +17,7 @@ from pytest_llem.study.load import study_from_mapping
 from pytest_llem.study.runner import Overrides
 from pytest_llem.study.study import Cell
 
-LAUNCH = Launch(Path("e"), Path("e/job"), Path("log"), "run", "cell", "pytorch", ())
+LAUNCH = Launch(Path("e"), Path("log"), "run", "cell", "pytorch")
 
 
 class Checked:
@@ -28,8 +28,7 @@ class Checked:
         self._backend = backend
         self._asked = asked
 
-    def preflight(self, launches: Sequence[Launch]) -> None:
-        [launch] = launches
+    def preflight(self, launch: Launch) -> None:
         assert launch.backend == self._backend
         self._asked.append(launch.backend)
         if self._problems:

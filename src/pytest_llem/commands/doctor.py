@@ -63,23 +63,14 @@ def _docker() -> dict[str, str | None]:
     """The engine and how it hands over GPUs; ``error`` where there is none, which is no problem of local runs."""
     try:
         from pytest_llem.runners.docker.client import connect, inspect_engine
+        from pytest_llem.runners.docker.gpus import gpu_access
 
         engine = inspect_engine(connect())
     except LlemError as error:
         return {"engine": None, "error": error.message}
     except ImportError:
         return {"engine": None, "error": "the Docker SDK is not installed: pip install 'pytest-llem[docker]'"}
-    return {"engine": engine.version, "gpus": _gpu_access(engine), "error": None}
-
-
-def _gpu_access(engine: Any) -> str:
-    """How a container would get a GPU: by CDI, by the NVIDIA runtime, or not at all."""
-    from pytest_llem.runners.docker.gpus import request_gpus
-
-    try:
-        return str(request_gpus(engine, ("GPU-0",)).access)
-    except LlemError as error:
-        return f"none: {error.message}"
+    return {"engine": engine.version, "gpus": gpu_access(engine), "error": None}
 
 
 def _disk(results: Path, problems: list[str]) -> dict[str, int]:

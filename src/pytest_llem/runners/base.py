@@ -7,7 +7,7 @@ knows how a process is started in its world, what it has logged, and how it is m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -17,24 +17,19 @@ class Launch:
     """What a runner needs to know to start a worker."""
 
     exchange: Path  # folder with the job files and the socket; the worker may write here and nowhere else
-    job: Path  # the first job file: job-1.json inside `exchange`
     log: Path  # where the worker's stdout and stderr go, at the latest when it has ended
     run_id: str
     cell_id: str
     backend: str
-    gpu_uuids: tuple[str, ...]  # exactly the GPUs that the worker may see; empty: none
+    gpu_uuids: tuple[str, ...] = ()  # exactly the GPUs that the worker may see
     read_only: Sequence[Path] = ()  # local model and data folders that it reads
     network: bool = False  # a download is needed
-    environment: Mapping[str, str] = field(default_factory=dict)  # not secret
     base_folder: str | None = None  # where relative paths of the study start (a model's folder, a file of prompts)
 
-
-@dataclass(frozen=True)
-class Ended:
-    """How a worker ended."""
-
-    code: int  # exit status; -N: killed by signal N
-    reason: str | None = None  # a sentence for what the code alone does not tell: "killed for memory", ...
+    @property
+    def job(self) -> Path:
+        """The file of the first job."""
+        return self.exchange / "job-1.json"
 
 
 class Worker(Protocol):
@@ -42,8 +37,8 @@ class Worker(Protocol):
 
     pid: int | None  # the root of its process tree as this host sees it; None where it cannot be known
 
-    def ended(self) -> Ended | None:
-        """How it ended, or None while it runs; never blocks."""
+    def ended(self) -> str | None:
+        """How it ended, such as "exit status 1" or "killed for memory"; None while it runs. Never blocks."""
         ...
 
     def stop(self, grace_s: float) -> None:
@@ -58,10 +53,8 @@ class Worker(Protocol):
 class Runner(Protocol):
     """Starts workers. One runner serves a whole run."""
 
-    name: str  # "local", "docker"
-
-    def preflight(self, launches: Sequence[Launch]) -> None:
-        """Once, before the first start: raise PreflightError with every problem that would stop these launches."""
+    def preflight(self, launch: Launch) -> None:
+        """Before the first start: raise PreflightError with every problem that would stop this launch."""
         ...
 
     def start(self, launch: Launch) -> Worker:
@@ -69,5 +62,5 @@ class Runner(Protocol):
         ...
 
     def describe(self) -> Mapping[str, str]:
-        """What a result should say of where it ran: runner, image, digest; never a secret."""
+        """What a result should say of where its worker ran: runner, image, digest; never a secret."""
         ...

@@ -12,6 +12,7 @@ from pytest_llem.energy.gpus import Gpu
 from pytest_llem.energy.idle import Finding
 from pytest_llem.energy.trace import dump_traces
 from pytest_llem.errors import GpuBusyError, MeterError, PreflightError, RunnerError
+from pytest_llem.processes import family
 from pytest_llem.results.clock import now
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import LOG, TRACE, RunFolder, write_atomic
@@ -19,7 +20,6 @@ from pytest_llem.runners.base import Launch
 from pytest_llem.runners.conductor import Limits
 from pytest_llem.runners.devices import DevicePlan, check, needed, newcomers, plan_devices, settle, users
 from pytest_llem.runners.fleet import Fleet
-from pytest_llem.runners.local import family
 from pytest_llem.runners.locks import default_lock_dir, hold
 from pytest_llem.runners.needs import Needs, needs_of
 from pytest_llem.runners.outcome import Circumstances, build
@@ -181,7 +181,6 @@ class Bench:
             bystanders = users(gpus)
             launch = Launch(
                 exchange=Path(),  # the station's own
-                job=Path(),
                 log=folder.cell(cell.id) / LOG,
                 run_id=folder.run_id,
                 cell_id=cell.id,

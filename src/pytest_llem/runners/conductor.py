@@ -177,8 +177,9 @@ class WorkerSession:
         deadline = time.monotonic() + 5
         while (ended := self._worker.ended()) is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        how = "it closed its connection" if ended is None else (ended.reason or f"exit status {ended.code}")
-        raise WorkerCrashed(f"the worker ended without a result: {how}{self.log_tail()}")
+        raise WorkerCrashed(
+            f"the worker ended without a result: {ended or 'it closed its connection'}{self.log_tail()}"
+        )
 
     def _failed(self, message: Message) -> ExperimentFailed:
         hint = message.get("hint")

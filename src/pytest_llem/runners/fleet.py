@@ -39,7 +39,7 @@ class Fleet:
         problems: dict[tuple[str, str], None] = {}
         for one in cells.values():
             try:
-                self.runner(one).preflight([replace(launch, backend=one.config.backend)])
+                self.runner(one).preflight(replace(launch, backend=one.config.backend))
             except PreflightError as error:
                 problems.update(dict.fromkeys(error.problems))
         if problems:

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from pytest_llem.errors import RunnerError
-from pytest_llem.runners.base import Ended, Launch
+from pytest_llem.processes import kill, session_members
+from pytest_llem.runners.base import Launch
 from pytest_llem.runners.messages import CONFIG_VARIABLE
 
 
@@ -24,9 +25,9 @@ class LocalWorker:
         self._process = process
         self.pid: int | None = process.pid
 
-    def ended(self) -> Ended | None:
+    def ended(self) -> str | None:
         code = self._process.poll()
-        return None if code is None else Ended(code, describe_exit(code))
+        return None if code is None else describe_exit(code)
 
     def stop(self, grace_s: float) -> None:
         try:
@@ -41,9 +42,7 @@ class LocalWorker:
         """Kill every process of the worker's session: an inference engine's children may be in groups of their own."""
         deadline = time.monotonic() + 5
         while (left := session_members(self._process.pid)) and time.monotonic() < deadline:
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+            kill(left, signal.SIGKILL)
             self._process.poll()  # a zombie of ours stays a member until it is waited for
             time.sleep(0.01)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -56,13 +55,11 @@ class LocalWorker:
 class LocalRunner:
     """Starts workers with the interpreter that runs pytest."""
 
-    name = "local"
-
-    def preflight(self, launches: Sequence[Launch]) -> None:
+    def preflight(self, launch: Launch) -> None:
         """Nothing can be checked more cheaply than by starting."""
 
     def start(self, launch: Launch) -> LocalWorker:
-        environment = {**os.environ, **launch.environment, CONFIG_VARIABLE: str(launch.job)}
+        environment = {**os.environ, CONFIG_VARIABLE: str(launch.job)}
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(launch.gpu_uuids)
         environment["PYTHONPATH"] = os.pathsep.join(_import_path())
         environment["PYTHONUNBUFFERED"] = "1"
@@ -91,33 +88,6 @@ def _import_path() -> list[str]:
     own = str(Path(__file__).resolve().parents[2])
     installed = own in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
     return inherited if installed or own in inherited else [own, *inherited]
-
-
-def session_members(session: int) -> list[int]:
-    """The pids of a session's living processes."""
-    return [pid for pid, _, sid in _living() if sid == session]
-
-
-def family(root: int) -> set[int]:
-    """The pids of ``root``'s session and of all its descendants: in a container these may be in other sessions."""
-    living = list(_living())
-    found = {root, *(pid for pid, _, sid in living if sid == root)}
-    grew = True
-    while grew:
-        new = {pid for pid, parent, _ in living if parent in found} - found
-        found |= new
-        grew = bool(new)
-    return found
-
-
-def _living() -> Iterator[tuple[int, int, int]]:
-    """Pid, parent and session of every process that has not ended (Linux: fields 3, 4, 6 of /proc/PID/stat)."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                state, parent, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
-                if state != "Z":
-                    yield int(entry.name), int(parent), int(session)
 
 
 def describe_exit(code: int) -> str:

@@ -39,7 +39,7 @@ class Station:
         exchange, samples = folder / "exchange", folder / "samples"  # apart: a container may write to the first
         exchange.mkdir()
         samples.mkdir()
-        self._launch = replace(launch, exchange=exchange, job=exchange / "job-1.json")
+        self._launch = replace(launch, exchange=exchange)
         self._beside: Recorder | None = None
         try:
             self._recorder = self._exit.enter_context(Recorder(plan.meter_name, devices, samples))

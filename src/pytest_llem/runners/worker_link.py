@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import queue
 import signal
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pytest_llem.errors import RunnerError
-from pytest_llem.runners.local import session_members
+from pytest_llem.processes import kill, session_members
 from pytest_llem.runners.messages import Kind, Message, decode, encode
 
 HOST_LOST = 3  # exit status of a worker that lost its host
@@ -77,8 +76,5 @@ def _end_without_host() -> NoReturn:
     """End at once, and with it whatever an inference library has started: nobody else is left to do that."""
     own = os.getpid()
     if os.getsid(0) == own:
-        for pid in session_members(own):
-            if pid != own:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+        kill([pid for pid in session_members(own) if pid != own], signal.SIGKILL)
     os._exit(HOST_LOST)

@@ -91,8 +91,6 @@ def make_launch(tmp_path: Path) -> Callable[..., Launch]:
     """Makes a launch for tests that need no engine."""
 
     def make(backend: str = "pytorch", gpu_uuids: tuple[str, ...] = (), **more: Any) -> Launch:
-        fields = {"exchange": tmp_path, "job": tmp_path / "job-1.json", "base_folder": None, "log": tmp_path / "log"}
-        fields |= {"run_id": "run", "cell_id": "cell", "backend": backend, "gpu_uuids": gpu_uuids, **more}
-        return Launch(**fields)
+        return Launch(tmp_path, tmp_path / "log", "run", "cell", backend, gpu_uuids, **more)
 
     return make

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_llem.backends.base import ModelFacts
+from pytest_llem.processes import started_at
 from pytest_llem.runners.base import Launch
 from pytest_llem.runners.conductor import Limits, WorkerSession
-from pytest_llem.runners.docker.owner import start_ticks
 from pytest_llem.runners.docker.runner import DockerRunner
 from pytest_llem.runners.docker.settings import DockerSettings
 from pytest_llem.runners.progress import Progress
@@ -108,17 +108,14 @@ class Lab:
         )
 
     def launch(self, act: str, **more: Any) -> Launch:
+        (self.exchange / "act").write_text(act)
         return Launch(
             **{
                 "exchange": self.exchange,
-                "job": self.exchange / "job-1.json",
-                "base_folder": None,
                 "log": self.log,
                 "run_id": self.run_id,
                 "cell_id": CELL.id,
                 "backend": "pytorch",
-                "gpu_uuids": (),
-                "environment": {"STANDIN": act},
                 **more,
             }
         )
@@ -146,7 +143,7 @@ class Lab:
         if not self.folder.exists():
             return
         assert self.containers() == []
-        assert [pid for pid in self.recorder.followed if start_ticks(pid) is not None] == []
+        assert [pid for pid in self.recorder.followed if started_at(pid) is not None] == []
         assert not (self.exchange / "llem.sock").exists()
         assert {path.stat().st_uid for path in self.folder.rglob("*")} <= {self.folder.stat().st_uid}
         shutil.rmtree(self.folder)

@@ -116,4 +116,5 @@ def act(what: str) -> None:
 connection.connect(str(folder / "llem.sock"))
 lines = connection.makefile("rb")
 say("hello", protocol=PROTOCOL_VERSION, pid=os.getpid(), versions={})
-act(os.environ["STANDIN"])
+what = folder / "act"
+act(what.read_text() if what.exists() else os.environ["STANDIN"])

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_llem.errors import RunnerError, WorkerCrashed
+from pytest_llem.runners.base import Launch
 from pytest_llem.runners.docker.client import connect
 from pytest_llem.runners.docker.runner import DockerRunner
 from pytest_llem.runners.docker.settings import DockerSettings
@@ -112,8 +113,8 @@ def _empty_root() -> bytes:
     return archive.getvalue()
 
 
-def test_no_engine_at_all() -> None:
+def test_no_engine_at_all(make_launch: Callable[..., Launch]) -> None:
     runner = DockerRunner(DockerSettings(), {"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
     with pytest.raises(RunnerError, match=r"no Docker Engine answers at unix:///nonexistent/docker\.sock") as caught:
-        runner.preflight([])
+        runner.preflight(make_launch())
     assert "DOCKER_HOST" in str(caught.value)

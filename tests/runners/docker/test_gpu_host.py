@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,13 +50,13 @@ def runner(client: object) -> DockerRunner:
 def test_each_gpu_is_seen_alone(runner: DockerRunner, uuids: list[str], make_launch: Callable[..., Launch]) -> None:
     """The preflight's probe asks CUDA in the container, and complains of a GPU too few or too many."""
     for uuid in uuids:
-        runner.preflight([make_launch(gpu_uuids=(uuid,))])
-    runner.preflight([make_launch(gpu_uuids=tuple(uuids))])
+        runner.preflight(make_launch(gpu_uuids=(uuid,)))
+    runner.preflight(make_launch(gpu_uuids=tuple(uuids)))
     assert uuids
 
 
 def test_none_is_seen_where_none_is_asked_for(runner: DockerRunner, make_launch: Callable[..., Launch]) -> None:
-    runner.preflight([make_launch()])
+    runner.preflight(make_launch())
 
 
 def test_without_toolkit_and_cdi_the_message_says_so(
@@ -64,11 +65,10 @@ def test_without_toolkit_and_cdi_the_message_says_so(
     found = runner_module.inspect_engine
 
     def bare(client: object) -> Engine:
-        engine = found(client)
-        return Engine(engine.version, engine.api_version, engine.root, ("runc",), (), (), False, False)
+        return replace(found(client), runtimes=("runc",), cdi_folders=(), cdi_devices=())
 
     monkeypatch.setattr(runner_module, "inspect_engine", bare)
     with pytest.raises(PreflightError) as caught:
-        runner.preflight([make_launch(gpu_uuids=(uuids[0],))])
+        runner.preflight(make_launch(gpu_uuids=(uuids[0],)))
     assert "neither the NVIDIA runtime nor a CDI device" in str(caught.value)
     assert "nvidia-ctk" in str(caught.value)

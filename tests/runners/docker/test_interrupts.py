@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llem.runners.docker.owner import start_ticks
+from pytest_llem.processes import started_at
 from pytest_llem.runners.docker.sweep import sweep_dead_containers
 from tests.conftest import load_plugin
 
@@ -109,9 +109,9 @@ def started(
 
 def gone(pid: int, limit_s: float = 5) -> bool:
     deadline = time.monotonic() + limit_s
-    while start_ticks(pid) is not None and time.monotonic() < deadline:
+    while started_at(pid) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
-    return start_ticks(pid) is None
+    return started_at(pid) is None
 
 
 def by(*programs: list[str]) -> pytest.MarkDecorator:

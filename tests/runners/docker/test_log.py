@@ -13,9 +13,10 @@ from pytest_llem.runners.docker.log import BoundedLog
 
 def written(path: Path, chunks: list[bytes], half: int) -> bytes:
     path.unlink(missing_ok=True)
-    with BoundedLog(path, half) as log:
-        for chunk in chunks:
-            log.write(chunk)
+    log = BoundedLog(path, half)
+    for chunk in chunks:
+        log.write(chunk)
+    log.close()
     return path.read_bytes() if path.exists() else b""
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
-from pytest_llem.runners.docker.owner import is_dead, own_identity, start_ticks
+from pytest_llem.runners.docker.sweep import is_dead, own_identity
 
 
 def identity_of_a_dead_process() -> str:
     """The identity that a process gave itself before it ended."""
-    program = "from pytest_llem.runners.docker.owner import own_identity; print(own_identity())"
+    program = "from pytest_llem.runners.docker.sweep import own_identity; print(own_identity())"
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -40,8 +39,3 @@ def test_what_another_pid_namespace_holds_cannot_be_told() -> None:
 
 def test_a_label_of_somebody_else_is_left_alone() -> None:
     assert not is_dead("12345")
-
-
-def test_start_ticks() -> None:
-    assert start_ticks(os.getpid()) == start_ticks(os.getpid())
-    assert start_ticks(2**22 + 1) is None

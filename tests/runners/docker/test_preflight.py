@@ -11,7 +11,6 @@ import pytest
 
 from pytest_llem.errors import PreflightError
 from pytest_llem.runners.docker import preflight
-from pytest_llem.runners.docker.preflight import Demand, demands
 from pytest_llem.runners.docker.probe import PROGRAM
 from pytest_llem.runners.docker.runner import DockerRunner
 
@@ -29,7 +28,7 @@ def runner_of(place: Lab) -> DockerRunner:
 
 def problems(place: Lab, **launch: Any) -> list[tuple[str, str]]:
     with pytest.raises(PreflightError) as caught:
-        runner_of(place).preflight([place.launch("result", **launch)])
+        runner_of(place).preflight(place.launch("result", **launch))
     return list(caught.value.problems)
 
 
@@ -39,9 +38,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     start = DockerRunner._start
 
-    def remember(self: DockerRunner, plan: Any, token: str | None) -> Any:
-        names.append(plan.name)
-        return start(self, plan, token)
+    def remember(self: DockerRunner, *arguments: Any) -> Any:
+        worker = start(self, *arguments)
+        names.append(worker.name)
+        return worker
 
     monkeypatch.setattr(DockerRunner, "_start", remember)
     return names
@@ -53,10 +53,10 @@ def test_a_fitting_image_passes_and_is_looked_into_once(
 ) -> None:
     place = lab(images={"pytorch": make_image(**GOOD)})
     runner = runner_of(place)
-    runner.preflight([place.launch("result")])
+    runner.preflight(place.launch("result"))
     assert len(started) == 1
     begin = time.monotonic()
-    runner.preflight([place.launch("result"), place.launch("result", cell_id="another")])
+    runner.preflight(place.launch("result", cell_id="another"))
     assert time.monotonic() - begin < 0.1
     assert len(started) == 1
 
@@ -64,7 +64,7 @@ def test_a_fitting_image_passes_and_is_looked_into_once(
 @pytest.mark.docker
 def test_the_worker_image_passes(lab: MakeLab, worker_image: str) -> None:
     place = lab(images={"pytorch": worker_image})
-    runner_of(place).preflight([place.launch("result")])
+    runner_of(place).preflight(place.launch("result"))
     assert place.containers() == []
 
 
@@ -115,7 +115,7 @@ def test_an_image_without_the_worker(lab: MakeLab, base_image: str, make_image: 
         place.settings(mounts=(), environment={}, worker="no_such_worker"), {"DOCKER_HOST": place.host}
     )
     with pytest.raises(PreflightError, match="has no no_such_worker"):
-        runner.preflight([place.launch("result")])
+        runner.preflight(place.launch("result"))
 
 
 @pytest.mark.docker
@@ -133,12 +133,4 @@ def test_a_container_that_does_not_start(lab: MakeLab, make_image: Callable[...,
     place = lab(images={"pytorch": make_image(**GOOD)}, shm_size="1")
     runner = DockerRunner(place.settings(mounts=(Path("/no/such/folder"),)), {"DOCKER_HOST": place.host})
     with pytest.raises(PreflightError, match="does not see a folder of this host"):
-        runner.preflight([place.launch("result")])
-
-
-def test_one_demand_for_each_image_with_all_its_gpus(make_launch: Callable[..., Any]) -> None:
-    launches = [make_launch("pytorch", ("a",)), make_launch("vllm", ("b",)), make_launch("pytorch", ("c", "a"))]
-    assert demands(launches, lambda backend: f"image-{backend}") == [
-        Demand("image-pytorch", ("a", "c")),
-        Demand("image-vllm", ("b",)),
-    ]
+        runner.preflight(place.launch("result"))

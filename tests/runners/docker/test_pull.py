@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_llem.errors import PreflightError
-from pytest_llem.runners.docker import pull
+from pytest_llem.runners.docker import images
 from pytest_llem.runners.docker.runner import DockerRunner
 
 from .helpers import Lab
@@ -103,13 +103,13 @@ def registry(client: Any, make_image: Callable[..., str], tmp_path: Path) -> Ite
 
 def preflight(place: Lab, notify: Callable[[str], None]) -> None:
     settings = place.settings(mounts=(), environment={}, worker="pytest_llem.runners.worker")
-    DockerRunner(settings, {"DOCKER_HOST": place.host}, notify).preflight([place.launch("result")])
+    DockerRunner(settings, {"DOCKER_HOST": place.host}, notify).preflight(place.launch("result"))
 
 
 def test_a_missing_image_is_pulled_and_it_is_said(
     lab: Callable[..., Lab], client: Any, registry: tuple[str, type[Registry]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pull, "NOTIFY_EVERY_S", 0.0)
+    monkeypatch.setattr(images, "NOTIFY_EVERY_S", 0.0)
     image, _ = registry
     told: list[str] = []
     preflight(lab(images={"pytorch": image}), told.append)

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_llem.runners.base import Launch
+from pytest_llem.runners.docker.client import Engine
 from pytest_llem.runners.docker.entry import TOKEN_FOLLOWS
-from pytest_llem.runners.docker.folders import Binding
-from pytest_llem.runners.docker.gpus import GpuRequest
+from pytest_llem.runners.docker.folders import container_user, shared_folders
+from pytest_llem.runners.docker.gpus import device_requests
 from pytest_llem.runners.docker.settings import DockerSettings
-from pytest_llem.runners.docker.sweep import CELL_LABEL, OWNER_LABEL, RUN_LABEL
+from pytest_llem.runners.docker.sweep import CELL_LABEL, OWNER_LABEL, RUN_LABEL, own_identity
+from pytest_llem.runners.hub import hub_cache
 from pytest_llem.runners.messages import CONFIG_VARIABLE
 
 HOME = "/tmp"
 # What tunes the libraries, and the hub that they ask, reach the worker as they do locally, so that both do the same;
 # secrets and paths do not.
-TUNING = re.compile(r"(OMP|MKL|NCCL|PYTORCH|TORCH|TOKENIZERS|VLLM)_\w+|HF_ENDPOINT")
-NOT_PASSED = re.compile(r"KEY|TOKEN(?!IZERS)|SECRET|PASSWORD|PATH|DIR|ROOT|HOME|FILE|HOST|PORT")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that decides how a container is created."""
-
-    name: str
-    image: str
-    launch: Launch
-    folders: tuple[Binding, ...]
-    user: tuple[int, int]
-    gpus: GpuRequest
-    cache: Path
-    owner: str
-    tuning: Mapping[str, str]
-    token: bool
-    program: tuple[str, ...]
-    host_user_namespace: bool = False
-
-
-def tuning(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables of this process that a worker should have, too."""
-    return {
-        name: value for name, value in environment.items() if TUNING.fullmatch(name) and not NOT_PASSED.search(name)
-    }
+_TUNING = re.compile(r"(OMP|MKL|NCCL|PYTORCH|TORCH|TOKENIZERS|VLLM)_\w+|HF_ENDPOINT")
+_NOT_PASSED = re.compile(r"KEY|TOKEN(?!IZERS)|SECRET|PASSWORD|PATH|DIR|ROOT|HOME|FILE|HOST|PORT")
 
 
 def container_name(run_id: str, cell_id: str) -> str:
@@ -55,74 +31,72 @@ def container_name(run_id: str, cell_id: str) -> str:
     return f"llem-{readable}-{secrets.token_hex(3)}"
 
 
-def creation_arguments(plan: Plan, settings: DockerSettings) -> dict[str, Any]:
-    """Arguments for the SDK's ``containers.create``."""
-    from docker.types import DeviceRequest, LogConfig, Mount
+def creation_arguments(
+    launch: Launch,
+    image: str,
+    program: Sequence[str],
+    engine: Engine,
+    settings: DockerSettings,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    token: bool = False,
+) -> dict[str, Any]:
+    """Arguments for the SDK's ``containers.create``; raises RunnerError where this engine cannot give the GPUs.
 
-    launch = plan.launch
-    arguments: dict[str, Any] = {
-        "image": plan.image,
-        "name": plan.name,
-        "labels": {RUN_LABEL: launch.run_id, CELL_LABEL: launch.cell_id, OWNER_LABEL: plan.owner},
-        "entrypoint": list(plan.program),
+    ``token``: the hub's will be sent to the program's standard input."""
+    from docker.types import LogConfig, Mount
+
+    folders = shared_folders(launch, hub_cache(environment), settings.mounts)
+    tmpfs = {HOME: "exec,mode=1777"}  # compilers of kernels put programs there
+    if any(path.is_relative_to("/root") for path in folders):
+        tmpfs["/root"] = "mode=0755,size=1m"  # the image's own is closed to all but root
+    return {
+        "image": image,
+        "name": container_name(launch.run_id, launch.cell_id),
+        "labels": {RUN_LABEL: launch.run_id, CELL_LABEL: launch.cell_id, OWNER_LABEL: own_identity()},
+        "entrypoint": list(program),
         "command": [],
-        "environment": _environment(plan, settings),
+        "environment": _variables(launch, engine, settings, environment) | ({TOKEN_FOLLOWS: "1"} if token else {}),
         "working_dir": str(launch.exchange),
-        "mounts": [
-            Mount(str(folder.path), str(folder.path), type="bind", read_only=not folder.writable)
-            for folder in plan.folders
-        ],
-        "tmpfs": _memory_folders(plan.folders),
-        "user": f"{plan.user[0]}:{plan.user[1]}",
+        "mounts": [Mount(str(path), str(path), "bind", read_only=not writable) for path, writable in folders.items()],
+        "tmpfs": tmpfs,
+        "user": container_user(engine, folders),
+        "userns_mode": "host" if engine.remapped else None,
         "init": True,  # tini: passes signals on and collects the dead
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "network_mode": settings.network if launch.network else "none",
         "shm_size": settings.shm_size,
+        "mem_limit": settings.memory,
+        "memswap_limit": settings.memory,
+        "device_requests": device_requests(engine, launch.gpu_uuids),
         "log_config": LogConfig(type="json-file", config={"max-size": "16m", "max-file": "2"}),
-        "stdin_open": plan.token,
+        "stdin_open": token,
         "detach": True,
     }
-    if settings.memory:
-        arguments |= {"mem_limit": settings.memory, "memswap_limit": settings.memory}
-    if plan.host_user_namespace:
-        arguments["userns_mode"] = "host"
-    if plan.gpus.access == "cdi":
-        arguments["device_requests"] = [DeviceRequest(driver="cdi", device_ids=list(plan.gpus.devices))]
-    elif plan.gpus.access == "nvidia-runtime":
-        arguments["device_requests"] = [
-            DeviceRequest(driver="nvidia", device_ids=list(plan.gpus.devices), capabilities=[["gpu", "utility"]])
-        ]
-    return arguments
 
 
-def _environment(plan: Plan, settings: DockerSettings) -> dict[str, str]:
-    environment = {
+def _variables(
+    launch: Launch, engine: Engine, settings: DockerSettings, environment: Mapping[str, str]
+) -> dict[str, str]:
+    found = {
         "HOME": HOME,
         "USER": "llem",
         "LOGNAME": "llem",
         "PYTHONUNBUFFERED": "1",
-        "HF_HUB_CACHE": str(plan.cache),
-        **plan.tuning,
+        "HF_HUB_CACHE": str(hub_cache(environment)),
+        **{
+            name: text for name, text in environment.items() if _TUNING.fullmatch(name) and not _NOT_PASSED.search(name)
+        },
         **settings.environment,
-        **plan.launch.environment,
-        CONFIG_VARIABLE: str(plan.launch.job),
+        CONFIG_VARIABLE: str(launch.job),
     }
-    if not plan.launch.network:
-        environment["HF_HUB_OFFLINE"] = "1"
-    if plan.gpus.access != "nvidia-runtime":
-        # CUDA base images ask for all GPUs, and an engine whose default runtime is NVIDIA's would obey.
-        environment["NVIDIA_VISIBLE_DEVICES"] = "void"
-    if plan.token:
-        environment[TOKEN_FOLLOWS] = "1"
-    environment.pop("HF_TOKEN", None)  # never here: `docker inspect` would show it
-    return environment
-
-
-def _memory_folders(folders: tuple[Binding, ...]) -> dict[str, str]:
-    """Writable folders in memory. Programs may be run from /tmp, because compilers of kernels put them there."""
-    found = {HOME: "exec,mode=1777"}
-    if any(folder.path.is_relative_to("/root") for folder in folders):
-        found["/root"] = "mode=0755,size=1m"  # the image's own is closed to all but root
+    if not launch.network:
+        found["HF_HUB_OFFLINE"] = "1"
+    # CUDA base images ask for all GPUs, and an engine whose default runtime is NVIDIA's would obey. That runtime itself
+    # puts the right ones here for a container that asks for some.
+    if not launch.gpu_uuids or "nvidia" not in engine.runtimes:
+        found["NVIDIA_VISIBLE_DEVICES"] = "void"
+    found.pop("HF_TOKEN", None)  # never here: `docker inspect` would show it
     return found

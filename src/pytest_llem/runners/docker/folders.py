@@ -5,25 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_llem.runners.base import Launch
 from pytest_llem.runners.docker.client import Engine
 from pytest_llem.runners.hub import hub_cache
 
-NOBODY = 65534
-IMAGE_FOLDERS = frozenset(
-    {"/", "/etc", "/opt", "/tmp", "/usr", "/var"}
-)  # mounting over these would hide the image's own
-
-
-@dataclass(frozen=True)
-class Binding:
-    """A folder of the host, mounted at the same path, so that a path means the same on both sides."""
-
-    path: Path
-    writable: bool = False
+ROOT, NOBODY = "0:0", "65534:65534"
+_OF_THE_IMAGE = {"/", "/etc", "/opt", "/tmp", "/usr", "/var"}  # mounting over these would hide the image's own
 
 
 def hub_token(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -37,35 +26,37 @@ def hub_token(environment: Mapping[str, str] = os.environ) -> str | None:
         return None
 
 
-def bindings(launch: Launch, cache: Path, more: Sequence[Path] = ()) -> list[Binding]:
-    """The folders of one launch. The hub's cache is writable only where a download is needed."""
-    found = [Binding(launch.exchange, writable=True)]
-    wanted = [*launch.read_only, *more]
-    if launch.base_folder:
-        wanted.append(Path(launch.base_folder))  # the worker goes there
-    hiding = {cache, *map(Path, IMAGE_FOLDERS)}
-    found += [Binding(path) for path in dict.fromkeys(wanted) if path not in hiding]
+def shared_folders(launch: Launch, cache: Path, more: Sequence[Path] = ()) -> dict[Path, bool]:
+    """Each folder to be mounted at its own path, so that a path means the same on both sides, and whether the worker
+    may write there: into the exchange folder, and into the hub's cache where a download is needed."""
+    start = [Path(launch.base_folder)] if launch.base_folder else []  # the worker goes there
+    hiding = {str(cache), *_OF_THE_IMAGE}
+    found = {launch.exchange: True}
+    found |= {path: False for path in (*launch.read_only, *more, *start) if str(path) not in hiding}
     if launch.network:
         cache.mkdir(parents=True, exist_ok=True)
     if cache.is_dir():
-        found.append(Binding(cache, writable=launch.network))
+        found[cache] = launch.network
     return found
 
 
-def container_user(engine: Engine, folders: Sequence[Binding]) -> tuple[int, int]:
-    """User and group inside the container, such that its files are the caller's and it is not root.
+def container_user(engine: Engine, folders: Mapping[Path, bool]) -> str:
+    """``UID:GID`` inside the container, such that its files are the caller's and it is not root.
 
     When root calls, it is ``nobody``, to whom the exchange folder is lent; but root without any capability where nobody
     could not do the work: to write into the hub's cache, or to read a folder that is root's alone.
     """
     if engine.rootless:
-        return 0, 0  # who is the calling user on the host
+        return ROOT  # who is the calling user on the host
     if os.getuid() != 0:
-        return os.getuid(), os.getgid()
-    _exchange, *others = folders
-    if all(not folder.writable and _open_to_all(folder.path) for folder in others):
-        return NOBODY, NOBODY
-    return 0, 0
+        return caller()
+    _exchange, *others = folders.items()
+    return NOBODY if all(not writable and _open_to_all(path) for path, writable in others) else ROOT
+
+
+def caller() -> str:
+    """``UID:GID`` of this process."""
+    return f"{os.getuid()}:{os.getgid()}"
 
 
 def _open_to_all(path: Path) -> bool:
@@ -77,9 +68,9 @@ def _open_to_all(path: Path) -> bool:
     return mode & needed == needed
 
 
-def lend(folder: Path, user: int, group: int) -> None:
-    """Give a folder and all in it to another user; only root can, and only root needs to."""
-    if os.getuid() != 0:
-        return
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, user, group, follow_symlinks=False)
+def lend(folder: Path, user: str) -> None:
+    """Give a folder and all in it to another user, ``UID:GID``; only root can, and only root needs to."""
+    if os.getuid() == 0:
+        uid, gid = map(int, user.split(":"))
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, uid, gid, follow_symlinks=False)

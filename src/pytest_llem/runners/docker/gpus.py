@@ -8,59 +8,48 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
-from pytest_llem.errors import RunnerError
-from pytest_llem.runners.docker.causes import NO_GPU_SUPPORT
-from pytest_llem.runners.docker.client import Engine
+from pytest_llem.energy import nvml
+from pytest_llem.energy.gpus import handle_of
+from pytest_llem.errors import MeterError, RunnerError
+from pytest_llem.runners.docker.client import GPU_HINT, NO_GPU_SUPPORT, Engine
 
 CDI_KIND = "nvidia.com/gpu"
-Access = Literal["none", "nvidia-runtime", "cdi"]
+Devices = Mapping[str, frozenset[str]]  # short name -> its own device nodes; none where only the engine tells the name
 
 
-@dataclass(frozen=True)
-class GpuRequest:
-    """What to ask the engine for. ``devices`` are UUIDs, or CDI names."""
-
-    access: Access
-    devices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a GPU is on this host: NVML's index, and the number of its device node."""
-
-    index: int
-    minor: int
-
-
-def request_gpus(engine: Engine, uuids: Sequence[str], locate: Callable[[str], Place] | None = None) -> GpuRequest:
-    """How this engine hands over these GPUs; raises RunnerError if it cannot."""
-    if not uuids:
-        return GpuRequest("none")
+def gpu_access(engine: Engine) -> Literal["none", "nvidia-runtime", "cdi"]:
+    """How this engine hands over GPUs."""
     if "nvidia" in engine.runtimes:
-        return GpuRequest("nvidia-runtime", tuple(uuids))
-    devices = cdi_devices(engine)
-    if not devices:
-        raise RunnerError(
-            "the Docker Engine cannot give a container the GPU: it has neither the NVIDIA runtime nor a CDI device "
-            f"of kind {CDI_KIND}",
-            hint=NO_GPU_SUPPORT.hint,
-        )
-    return GpuRequest("cdi", tuple(_cdi_name(uuid, devices, locate or locate_by_nvml) for uuid in uuids))
+        return "nvidia-runtime"
+    return "cdi" if _cdi_devices(engine) else "none"
 
 
-def cdi_devices(engine: Engine) -> dict[str, frozenset[str]]:
-    """The GPUs that CDI knows: short name -> device nodes of its own (empty where only the engine tells the name)."""
+def device_requests(engine: Engine, uuids: Sequence[str]) -> list[Any]:
+    """What to ask this engine for, as the SDK's DeviceRequests; raises RunnerError for what it cannot give."""
+    from docker.types import DeviceRequest
+
+    access = gpu_access(engine)
+    if not uuids:
+        return []
+    if access == "nvidia-runtime":
+        return [DeviceRequest(driver="nvidia", device_ids=list(uuids), capabilities=[["gpu", "utility"]])]
+    if access == "cdi":
+        devices = _cdi_devices(engine)
+        return [DeviceRequest(driver="cdi", device_ids=[_cdi_name(uuid, devices) for uuid in uuids])]
+    raise RunnerError(
+        f"{NO_GPU_SUPPORT}: it has neither the NVIDIA runtime nor a CDI device of kind {CDI_KIND}", hint=GPU_HINT
+    )
+
+
+def _cdi_devices(engine: Engine) -> Devices:
     prefix = f"{CDI_KIND}="
-    found: dict[str, frozenset[str]] = {
-        name.removeprefix(prefix): frozenset() for name in engine.cdi_devices if name.startswith(prefix)
-    }
+    found = {name.removeprefix(prefix): frozenset[str]() for name in engine.cdi_devices if name.startswith(prefix)}
     for folder in engine.cdi_folders:
         for path in sorted(folder.glob("*")):
             if path.suffix in (".json", ".yaml", ".yml"):
@@ -68,47 +57,42 @@ def cdi_devices(engine: Engine) -> dict[str, frozenset[str]]:
     return found
 
 
-def _read_specification(path: Path) -> dict[str, frozenset[str]]:
+def _read_specification(path: Path) -> Devices:
     try:
         text = path.read_text()
         content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-        if content["kind"] != CDI_KIND:
-            return {}
-        return {str(device["name"]): _nodes(device) for device in content["devices"]}
+        if content["kind"] == CDI_KIND:
+            return {str(device["name"]): _nodes(device) for device in content["devices"]}
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return {}  # the engine, too, leaves a broken specification out
+        pass  # the engine, too, leaves a broken specification out
+    return {}
 
 
-def _nodes(device: Mapping[str, Mapping[str, Sequence[Mapping[str, str]]]]) -> frozenset[str]:
+def _nodes(device: Mapping[str, Any]) -> frozenset[str]:
     nodes = device.get("containerEdits", {}).get("deviceNodes", ())
     return frozenset(node["path"] for node in nodes if re.fullmatch(r"/dev/nvidia\d+", node["path"]))
 
 
-def _cdi_name(uuid: str, devices: Mapping[str, frozenset[str]], locate: Callable[[str], Place]) -> str:
+def _cdi_name(uuid: str, devices: Devices) -> str:
     if uuid in devices:
         return f"{CDI_KIND}={uuid}"
-    place = locate(uuid)
-    node = frozenset({f"/dev/nvidia{place.minor}"})
+    index, minor = locate(uuid)
+    node = frozenset({f"/dev/nvidia{minor}"})
     by_node = [name for name, nodes in devices.items() if nodes == node and name != "all"]
-    by_index = [str(place.index)] if devices.get(str(place.index)) == frozenset() else []
+    by_index = [str(index)] if devices.get(str(index)) == frozenset() else []
     for name in by_node or by_index:
         return f"{CDI_KIND}={name}"
     raise RunnerError(
-        f"CDI does not know GPU {uuid} (/dev/nvidia{place.minor}): it has {', '.join(sorted(devices))}",
+        f"CDI does not know GPU {uuid} (/dev/nvidia{minor}): it has {', '.join(sorted(devices))}",
         hint="make its specification again: sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",
     )
 
 
-def locate_by_nvml(uuid: str) -> Place:
-    """Ask the driver where a GPU is; raises RunnerError if it does not know."""
-    import pynvml
-
+def locate(uuid: str) -> tuple[int, int]:
+    """NVML's index of a GPU, and the number of its device node."""
     try:
-        pynvml.nvmlInit()
-        try:
-            handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-            return Place(pynvml.nvmlDeviceGetIndex(handle), pynvml.nvmlDeviceGetMinorNumber(handle))
-        finally:
-            pynvml.nvmlShutdown()
-    except pynvml.NVMLError as error:
-        raise RunnerError(f"the NVIDIA driver does not know GPU {uuid}: {error}") from None
+        pynvml = nvml.library()
+        handle = handle_of(pynvml, uuid)
+        return pynvml.nvmlDeviceGetIndex(handle), pynvml.nvmlDeviceGetMinorNumber(handle)
+    except MeterError as error:
+        raise RunnerError(f"the NVIDIA driver does not know GPU {uuid}: {error.message}", hint=error.hint) from None

@@ -1,13 +1,19 @@
-"""Which image serves a backend, and whether it fits this host: its labels are compared before a container starts."""
+"""Which image serves a backend, whether its labels fit this host, and how a missing one is fetched."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_llem.energy.environment_gpu import Driver
+from pytest_llem.runners.docker.client import explain, failures
 from pytest_llem.runners.messages import PROTOCOL_VERSION
 from pytest_llem.version import __version__
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 PUBLISHED = "ghcr.io/pytest-llem/pytest-llem"
 CUDA_MAJOR = 13  # of the published images
@@ -16,23 +22,16 @@ SCHEMA_LABEL = "org.pytest-llem.schema"
 CUDA_LABEL = "org.pytest-llem.cuda"
 # The oldest driver for each CUDA major version, Linux (CUDA Toolkit release notes, minor version compatibility).
 OLDEST_DRIVER = {11: "450.80.02", 12: "525.60.13", 13: "580.65.06"}
+NOTIFY_EVERY_S = 1.0
+_HERE = ("Pull complete", "Already exists")
 Finding = tuple[str, str]  # what is wrong, how it is mended
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(NamedTuple):
     """An image by name, and what made it the one."""
 
     name: str
     decided_by: str
-
-
-@dataclass(frozen=True)
-class Driver:
-    """The host's NVIDIA driver, and the newest CUDA version that it supports."""
-
-    version: str
-    cuda: tuple[int, int]
 
 
 def image_for(backend: str, images: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> Image:
@@ -60,32 +59,43 @@ def check_labels(image: str, labels: Mapping[str, str], driver: Driver | None, g
                 f"image {image} has {what} {labels[label]}, this pytest-llem {__version__} has {own}",
                 "use the image of the same version, or rebuild it from this one (docker/build.sh)",
             )
-    if gpus:
-        yield from _check_cuda(image, labels.get(CUDA_LABEL), driver)
-
-
-def _check_cuda(image: str, cuda: str | None, driver: Driver | None) -> Iterator[Finding]:
+    cuda = labels.get(CUDA_LABEL)
+    if not gpus or not cuda:
+        return
     if cuda == "none":
         yield f"image {image} has a CPU build, but the experiment is to use a GPU", "name an image built with CUDA"
-    elif cuda and driver is not None and int(cuda.partition(".")[0]) > driver.cuda[0]:
-        oldest = OLDEST_DRIVER.get(int(cuda.partition(".")[0]))
+    elif driver is not None and driver.cuda is not None and _major(cuda) > _major(driver.cuda):
+        oldest = OLDEST_DRIVER.get(_major(cuda))
         newer = f"update it to {oldest} or newer" if oldest else "update the driver"
         yield (
-            f"image {image} needs CUDA {cuda}, driver {driver.version} supports CUDA {driver.cuda[0]}.{driver.cuda[1]}",
-            f"{newer}, or use an image for CUDA {driver.cuda[0]}",
+            f"image {image} needs CUDA {cuda}, driver {driver.version} supports CUDA {driver.cuda}",
+            f"{newer}, or use an image for CUDA {_major(driver.cuda)}",
         )
 
 
-def read_driver() -> Driver | None:
-    """The host's driver by NVML; None where there is none."""
-    import pynvml
+def _major(cuda: str) -> int:
+    return int(cuda.partition(".")[0])
 
+
+def pull(client: DockerClient, image: str, notify: Callable[[str], None]) -> list[Finding]:
+    """Fetch an image, with a word now and then on how far it has come; returns what went wrong, if anything."""
+    from docker.errors import DockerException
+    from docker.utils import parse_repository_tag
+
+    repository, tag = parse_repository_tag(image)
+    layers: dict[str, bool] = {}
+    notify(f"pulling {image}; this may take minutes")
+    told = time.monotonic()
     try:
-        pynvml.nvmlInit()
-        try:
-            cuda = pynvml.nvmlSystemGetCudaDriverVersion_v2()
-            return Driver(str(pynvml.nvmlSystemGetDriverVersion()), (cuda // 1000, cuda % 1000 // 10))
-        finally:
-            pynvml.nvmlShutdown()
-    except pynvml.NVMLError:
-        return None
+        for event in client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+            if "error" in event:
+                raise DockerException(event["error"])
+            if (status := event.get("status")) == "Pulling fs layer" or status in _HERE:
+                layers[event["id"]] = status in _HERE
+            if time.monotonic() - told >= NOTIFY_EVERY_S:
+                notify(f"pulling {image}: {sum(layers.values())} of {len(layers)} layers are here")
+                told = time.monotonic()
+    except failures() as error:
+        found = explain(error, f"image {image} could not be pulled")
+        return [(found.message, found.hint or f"try it by hand: docker pull {image}")]
+    return []

@@ -10,12 +10,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pytest_llem.errors import RunnerError
-from pytest_llem.runners.docker.causes import NO_GPU_SUPPORT
+from pytest_llem.runners.docker.client import GPU_HINT
 from pytest_llem.runners.docker.images import Finding
 
-QUESTION = "question.txt"
 # Runs in the image's Python with nothing but the standard library; libcuda is what every framework goes through.
 PROGRAM = r"""
 import ctypes, importlib.util, json, pathlib, sys, time, uuid
@@ -41,49 +41,39 @@ print(json.dumps(found))
 """
 
 
-def examine(
-    image: str, gpus: Sequence[str], worker: str, exchange: Path, run: Callable[[Path], bytes]
+def look_inside(
+    image: str, gpus: Sequence[str], worker: str, exchange: Path, run: Callable[[], bytes]
 ) -> Iterator[Finding]:
-    """Run the probe and judge its answer. ``run`` starts it on an exchange folder and returns what it printed."""
+    """Run the probe and judge its answer. ``run`` starts it with the exchange folder and returns what it printed."""
     question = str(time.time_ns())
-    (exchange / QUESTION).write_text(question)
+    (exchange / "question.txt").write_text(question)
     before = time.monotonic()
     try:
-        output = run(exchange)
-        found = json.loads(output.strip().splitlines()[-1])
+        output = run()
+        found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     except RunnerError as error:
         yield f"a container of {image} does not start: {error.message}", error.hint or "see the engine's log"
         return
     except (ValueError, IndexError):
-        text = output.decode(errors="replace").strip()
-        yield (
-            f"a container of {image} cannot run Python: {text or 'no output'}",
-            "use an image built by docker/build.sh",
-        )
+        text = output.decode(errors="replace").strip() or "no output"
+        yield f"a container of {image} cannot run Python: {text}", "use an image built by docker/build.sh"
         return
-    yield from _judge(found, image, gpus, worker, question, before, time.monotonic())
-
-
-def _judge(
-    found: dict[str, object], image: str, gpus: Sequence[str], worker: str, question: str, before: float, after: float
-) -> Iterator[Finding]:
     if found["answer"] != question:
         yield (
             f"a container does not see this host's temporary folder: {found['answer']}",
             "use an engine on this very host; for one in a virtual machine, share the folder with it (TMPDIR)",
         )
-    if not before <= float(str(found["monotonic"])) <= after:
+    if not before <= found["monotonic"] <= time.monotonic():
         yield (
             "a container has another monotonic clock than this host, so the engine runs in a virtual machine",
             "use an engine on this very host: times from another clock cannot be matched with the power meter's",
         )
     if not found["worker"]:
         yield f"image {image} has no {worker}", "use an image built by docker/build.sh"
-    visible = found["gpus"] if isinstance(found["gpus"], list) else []
-    if missing := [uuid for uuid in gpus if uuid not in visible]:
-        seen = found["cuda_error"] or f"it sees {', '.join(visible) or 'none'}"
-        yield f"in a container of {image}, GPU {', '.join(missing)} cannot be used: {seen}", NO_GPU_SUPPORT.hint
-    if more := [uuid for uuid in visible if uuid not in gpus]:
+    if missing := [uuid for uuid in gpus if uuid not in found["gpus"]]:
+        seen = found["cuda_error"] or f"it sees {', '.join(found['gpus']) or 'none'}"
+        yield f"in a container of {image}, GPU {', '.join(missing)} cannot be used: {seen}", GPU_HINT
+    if more := [uuid for uuid in found["gpus"] if uuid not in gpus]:
         yield (
             f"a container of {image} sees GPU {', '.join(more)}, which it was not given",
             "see the engine's default runtime and the image's NVIDIA_VISIBLE_DEVICES",

@@ -10,9 +10,6 @@ from pathlib import Path
 
 from pytest_llem.errors import RunnerError
 
-SHM_SIZE_VARIABLE = "LLEM_DOCKER_SHM_SIZE"
-MEMORY_VARIABLE = "LLEM_DOCKER_MEMORY"
-NETWORK_VARIABLE = "LLEM_DOCKER_NETWORK"
 _SIZE = re.compile(r"[1-9][0-9]*[bkmg]?", re.IGNORECASE)
 
 
@@ -38,9 +35,9 @@ def settings_from(images: Mapping[str, str], environment: Mapping[str, str] = os
     """The settings of this host, whatever the study: sizes and network by environment variables; raises RunnerError."""
     return DockerSettings(
         images=images,
-        shm_size=_size(environment, SHM_SIZE_VARIABLE) or DockerSettings.shm_size,
-        memory=_size(environment, MEMORY_VARIABLE),
-        network=environment.get(NETWORK_VARIABLE) or DockerSettings.network,
+        shm_size=_size(environment, "LLEM_DOCKER_SHM_SIZE") or DockerSettings.shm_size,
+        memory=_size(environment, "LLEM_DOCKER_MEMORY"),
+        network=environment.get("LLEM_DOCKER_NETWORK") or DockerSettings.network,
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_llem.errors import RunnerError
-from pytest_llem.runners.docker.causes import explain
+from pytest_llem.runners.docker.client import explain, failures
 from pytest_llem.runners.docker.worker import DockerWorker
 
 if TYPE_CHECKING:
@@ -17,35 +17,30 @@ if TYPE_CHECKING:
 STAY = "import signal; signal.pause()"
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a command in a container came to: its exit status, and stdout and stderr as they came."""
 
     status: int
     output: str
 
 
+@dataclass(eq=False)
 class StandingContainer:
     """As hardened as a worker's: no network, nothing writable but ``/tmp`` and its own ``folder``."""
 
-    def __init__(
-        self, client: DockerClient, name: str, image: str, folder: Path, worker: DockerWorker, log: Path
-    ) -> None:
-        self.name = name
-        self.image = image
-        self.folder = folder  # at the same path inside
-        self._client = client
-        self._worker = worker
-        self._log = log
-        self._commands: list[str] = []
+    name: str
+    image: str
+    folder: Path  # at the same path inside
+    _client: DockerClient
+    _worker: DockerWorker
+    _log: Path
+    _commands: list[str] = field(default_factory=list)
 
     def run(self, *command: str) -> Answer:
         """Run a command in it and wait for its end; raises RunnerError where the container is not there any more."""
-        from docker.errors import DockerException
-
         try:
             found = self._client.containers.get(self.name).exec_run(list(command), workdir=str(self.folder))
-        except DockerException as error:
+        except failures() as error:
             raise explain(error, f"container {self.name} cannot run {command[0]}") from None
         if found.exit_code is None:
             raise RunnerError(f"container {self.name} ended while it ran {command[0]}")

@@ -1,12 +1,16 @@
-"""Removing the containers of runs that died without a chance to do it themselves."""
+"""Containers that a run leaves behind: labelled with who started them, and removed once that process is gone.
+
+A pid alone would not do: it may be reused, belong to another pid namespace, or date from before a reboot.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_llem.runners.docker.owner import is_dead
+from pytest_llem.processes import started_at
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -14,8 +18,31 @@ if TYPE_CHECKING:
 RUN_LABEL = "llem.run"
 CELL_LABEL = "llem.cell"
 OWNER_LABEL = "llem.pid"
-_TICK_S = 0.05
-GOING_WAIT_TICKS = 200
+_GOING_S = 10.0  # how long a removal that is under way is waited for
+
+
+def own_identity() -> str:
+    """``PID START NAMESPACE BOOT`` of this process: for the label ``llem.pid``."""
+    return f"{os.getpid()} {started_at(os.getpid())} {_namespace()} {_boot()}"
+
+
+def is_dead(identity: str) -> bool:
+    """Whether the process of that identity is surely gone. One in another pid namespace cannot be seen: not sure."""
+    try:
+        pid, start, namespace, boot = identity.split()
+    except ValueError:
+        return False
+    if boot != _boot():
+        return True
+    return namespace == _namespace() and started_at(int(pid)) != int(start)
+
+
+def _namespace() -> str:
+    return Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def sweep_dead_containers(client: DockerClient) -> list[str]:
@@ -40,10 +67,9 @@ def remove(client: DockerClient, name: str) -> bool:
     except APIError as error:
         if error.status_code != 409 or "already in progress" not in str(error.explanation):
             raise
-    with contextlib.suppress(NotFound):
-        for _ in range(GOING_WAIT_TICKS):
-            client.api.inspect_container(name)
-            time.sleep(_TICK_S)
+    end = time.monotonic() + _GOING_S
+    while time.monotonic() < end and client.api.containers(all=True, filters={"name": f"^/{name}$"}):
+        time.sleep(0.05)
     return False
 
 

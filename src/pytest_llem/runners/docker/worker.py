@@ -6,19 +6,17 @@ the container, its connection to the host and its result live on.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pytest_llem.errors import RunnerError
-from pytest_llem.runners.base import Ended
-from pytest_llem.runners.docker.causes import explain
+from pytest_llem.processes import kill, started_at
+from pytest_llem.runners.docker.client import explain, failures
 from pytest_llem.runners.docker.log import BoundedLog
-from pytest_llem.runners.docker.owner import start_ticks
 from pytest_llem.runners.docker.sweep import remove
 from pytest_llem.runners.local import describe_exit
 
@@ -46,22 +44,21 @@ class DockerWorker:
         log: BoundedLog,
         give_back: Callable[[], None],
     ) -> None:
+        self.name = name
         self.pid: int | None = pid
         self._client = client
-        self._name = name
-        self._started = start_ticks(pid)
+        self._started = started_at(pid)
         self._output = output
         self._log = log
         self._give_back = give_back
-        self._ended: Ended | None = None
+        self._ended: str | None = None
         self._over = threading.Event()
-        self._released = False
         self._engine_lost = False
         self._dead_since = 0.0
-        self._follower = threading.Thread(target=self._follow, name=name, daemon=True)
-        self._follower.start()
+        self._released = False
+        threading.Thread(target=self._follow, name=name, daemon=True).start()
 
-    def ended(self) -> Ended | None:
+    def ended(self) -> str | None:
         return self._ended
 
     def wait(self, limit_s: float) -> bool:
@@ -90,39 +87,32 @@ class DockerWorker:
 
     def _signal(self, number: signal.Signals) -> None:
         """By way of the engine; by the kernel's where the engine is away or the container is already going."""
-        from docker.errors import DockerException
-        from requests.exceptions import RequestException
-
         try:
-            self._client.api.kill(self._name, number.value)
-        except (DockerException, RequestException):
+            self._client.api.kill(self.name, number.value)
+        except failures():
             if self.pid is not None and self._alive():
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(self.pid, number)
+                kill([self.pid], number)
 
     def _alive(self) -> bool:
-        return self.pid is not None and self._started is not None and start_ticks(self.pid) == self._started
+        return self.pid is not None and self._started is not None and started_at(self.pid) == self._started
 
     def _remove(self) -> None:
-        from docker.errors import DockerException
-        from requests.exceptions import RequestException
-
         deadline = time.monotonic() + RESTART_WAIT_S
         while True:
             try:
-                remove(self._client, self._name)
+                remove(self._client, self.name)
                 return
-            except (DockerException, RequestException) as error:
+            except failures() as error:
                 if time.monotonic() > deadline:
                     raise RunnerError(
-                        f"{explain(error, f'container {self._name} could not be removed').message}",
-                        hint="the next run removes it; or: docker rm -f " + self._name,
+                        explain(error, f"container {self.name} could not be removed").message,
+                        hint="the next run removes it; or: docker rm -f " + self.name,
                     ) from None
                 time.sleep(_RETRY_S)
 
     def _follow(self) -> None:
         """The thread: copy the log until the container has ended, then find out how."""
-        with self._log:
+        with closing(self._log):
             while self._ended is None:
                 try:
                     for chunk in self._output:
@@ -133,33 +123,32 @@ class DockerWorker:
                     time.sleep(_RETRY_S)
         self._over.set()
 
-    def _ask_how_it_ended(self) -> Ended:
-        self._client.api.wait(self._name, timeout=None)
-        found = self._client.api.inspect_container(self._name)
-        return describe_state(found["State"], found["HostConfig"]["Memory"], engine_lost=self._engine_lost)
+    def _ask_how_it_ended(self) -> str:
+        self._client.api.wait(self.name, timeout=None)
+        found = self._client.api.inspect_container(self.name)
+        how = describe_state(found["State"], found["HostConfig"]["Memory"])
+        return f"{how}; the Docker Engine was stopped or restarted" if self._engine_lost else how
 
-    def _judge_without_engine(self, error: Exception) -> Ended | None:
+    def _judge_without_engine(self, error: Exception) -> str | None:
         """None as long as the container lives, or the engine may come back and tell how it ended."""
         if getattr(getattr(error, "response", None), "status_code", None) == 404:
-            return Ended(-signal.SIGKILL, "its container was removed by somebody else")
+            return "its container was removed by somebody else"
         self._engine_lost = True
         if self._alive():
             return None
         self._dead_since = self._dead_since or time.monotonic()
         if time.monotonic() - self._dead_since < VERDICT_WAIT_S:
             return None
-        return Ended(-signal.SIGKILL, "the Docker Engine went away, and its container ended")
+        return "the Docker Engine went away, and its container ended"
 
 
-def describe_state(state: Mapping[str, object], memory_limit: int, *, engine_lost: bool = False) -> Ended:
+def describe_state(state: Mapping[str, object], memory_limit: int) -> str:
     """How a container ended, from the ``State`` of its inspection. ``memory_limit`` in bytes, 0 for none."""
     status = int(str(state.get("ExitCode", 0)))
-    code = 128 - status if 128 < status < 128 + signal.NSIG else status
     if state.get("OOMKilled"):
         limit = f" (limit: {memory_limit / 2**20:g} MiB)" if memory_limit else ""
-        return Ended(code, f"its container was killed for memory{limit}")
+        return f"its container was killed for memory{limit}"
     if status == NOT_FOUND:
-        return Ended(code, "its image lacks the program that starts the worker; use one built by docker/build.sh")
-    if state.get("Error"):
-        return Ended(code, f"{describe_exit(code)}: {state['Error']}")
-    return Ended(code, describe_exit(code) + ("; the Docker Engine was stopped or restarted" if engine_lost else ""))
+        return "its image lacks the program that starts the worker; use one built by docker/build.sh"
+    how = describe_exit(128 - status if 128 < status < 128 + signal.NSIG else status)
+    return f"{how}: {state['Error']}" if state.get("Error") else how

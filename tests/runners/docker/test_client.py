@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llem.runners.docker.causes import explain
+from pytest_llem.runners.docker.client import explain
 
 
 class EngineError(Exception):
