@@ -185,7 +185,8 @@ def add_options(parser: pytest.Parser) -> None:
     """Register every option. Each default is None, or the ini value would never be seen."""
     group = parser.getgroup("llem", "energy of LLM inference")
     for option in OPTIONS:
-        group.addoption(option.flag, dest=option.dest, default=None, help=option.help, **option.argument)
+        told = option.help.replace("%", "%%")  # argparse fills its help texts in, pytest does not fill in those of ini
+        group.addoption(option.flag, dest=option.dest, default=None, help=told, **option.argument)
         if option.ini is not None:
             # without a default of its own, an unset ini must read as None, which pytest gives only if asked to
             parser.addini(option.ini, option.help, type=option.ini_type, default=None)
