@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pytest_llem.cli import main
-from pytest_llem.options import OPTIONS
+from pytest_llem.flags import OPTIONS
 from pytest_llem.results.baseline import make_baseline, write_baseline
 from tests.results.runs import cycles, noisy, write_run
 

@@ -1,6 +1,6 @@
 """Containers of backends for ordinary tests: what ``llem_container`` gives, and their logs where a test fails.
 
-Light to import, as it is in every pytest run; Docker's SDK is imported with the first container.
+Docker's SDK is imported with the first container.
 """
 
 from __future__ import annotations
@@ -95,6 +95,5 @@ class ContainerFactory:
 
 def add_logs(item: pytest.Item, report: pytest.TestReport) -> None:
     """Put the logs of the containers that a test has used into the report of its failure."""
-    if report.failed:
-        used: list[StandingContainer] = item.stash.get(_used, [])
-        report.sections += [(f"log of {one.name} ({one.image})", one.log()) for one in dict.fromkeys(used)]
+    used: list[StandingContainer] = item.stash.get(_used, [])
+    report.sections += [(f"log of {one.name} ({one.image})", one.log()) for one in dict.fromkeys(used)]

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_llem.containers import ContainerFactory, Containers
-from pytest_llem.options import options_of
-
 if TYPE_CHECKING:
+    from pytest_llem.containers import ContainerFactory, Containers
     from pytest_llem.energy.gpus import Gpu
     from pytest_llem.energy.recorder import Recorder
     from pytest_llem.harness import Llem
@@ -33,8 +31,10 @@ def llem_bench(request: pytest.FixtureRequest) -> Iterator[WatchedBench]:
 @pytest.fixture
 def llem(request: pytest.FixtureRequest, llem_bench: WatchedBench) -> Llem:
     """Run an experiment: ``result = llem.run(model="tiny", batch_size=4)``; applies the test's budgets."""
+    from pytest_llem.following import follow
     from pytest_llem.harness import Llem
 
+    follow(request.config)
     return Llem(request, llem_bench)
 
 
@@ -67,12 +67,16 @@ def llem_meter(llem_bench: WatchedBench, tmp_path: Path) -> Iterator[Recorder]:
 @pytest.fixture(scope="session")
 def llem_results_dir(request: pytest.FixtureRequest) -> Path:
     """Where results go (``--llem-results``)."""
+    from pytest_llem.options import options_of
+
     return options_of(request.config).results
 
 
 @pytest.fixture(scope="session")
 def llem_containers(request: pytest.FixtureRequest) -> Iterator[Containers]:
     """The containers of this session; internal to :func:`llem_container`."""
+    from pytest_llem.containers import Containers
+
     containers = Containers(request.config)
     yield containers
     containers.close()
@@ -82,5 +86,7 @@ def llem_containers(request: pytest.FixtureRequest) -> Iterator[Containers]:
 def llem_container(request: pytest.FixtureRequest, llem_containers: Containers) -> Iterator[ContainerFactory]:
     """A running container of a backend: ``llem_container("pytorch").run("python3", "-V")``, removed after the test;
     ``llem_container("pytorch", scope="session")`` is shared. What was printed stands in the report of a failure."""
+    from pytest_llem.containers import ContainerFactory
+
     with ExitStack() as stack:
         yield ContainerFactory(request.node, llem_containers, stack)

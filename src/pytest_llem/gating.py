@@ -1,7 +1,7 @@
 """The energy gate of a session: at its end, budgets over cycles, the baseline, and the reports that were asked for.
 
 One object, registered only where results come together. It learns from the reports in which folders results lie; the
-rest is read from there. Light to import.
+rest is read from there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Everything that can be set for a run, as one frozen object; nothing below ever sees ``pytest.Config``.
 
 Precedence for each value: command line, ini, the user's own file, default. (Environment and study file come between the
-first two for the runner; :mod:`pytest_llem.study` knows that order.) Light to import: it is loaded in every pytest run.
+first two for the runner; :mod:`pytest_llem.study` knows that order.)
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, Literal, cast
 
 import pytest
 
-from pytest_llem.user_file import read_user_file, user_file
+from pytest_llem.flags import OPTIONS, Option, user_file
+from pytest_llem.user_file import read_user_file
 
 Busy = Literal["warn", "fail", "wait"]
 Isolation = Literal["experiment", "engine"]
@@ -22,8 +23,7 @@ Inconclusive = Literal["fail", "pass", "skip"]
 OtherBoard = Literal["widen", "refuse"]
 
 
-# Both are made in every pytest run, and writing a dataclass's methods takes time: none that is not used.
-@dataclass(frozen=True, eq=False, repr=False, match_args=False)
+@dataclass(frozen=True)
 class Options:
     """What the user asked for. ``None`` means not said anywhere."""
 
@@ -57,141 +57,6 @@ class Options:
     md: Path | None = None
 
 
-@dataclass(frozen=True, eq=False, repr=False, match_args=False)
-class Option:
-    """One option: its command line form and, where ``ini`` is given, the ini key that backs it."""
-
-    flag: str
-    help: str
-    ini: str | None = None
-    ini_type: Literal["string", "bool", "linelist", "float", "int"] = "string"
-    argument: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def dest(self) -> str:
-        return self.flag.removeprefix("--").replace("-", "_")
-
-
-def _choice(*values: str) -> dict[str, Any]:
-    return {"choices": values}
-
-
-_FLAG: dict[str, Any] = {"action": "store_true"}
-RESUME, NEWEST = "--llem-resume", "newest"
-OPTIONS = (
-    Option(
-        "--llem-runner",
-        "Where experiments run: local, docker or docker:IMAGE; default: the study's",
-        "llem_runner",
-        argument={"metavar": "RUNNER"},
-    ),
-    Option(
-        "--llem-image",
-        "Image for a backend under the Docker runner, such as vllm=local/vllm:1 (repeatable)",
-        "llem_images",
-        "linelist",
-        argument={"metavar": "BACKEND=IMAGE", "action": "append"},
-    ),
-    Option("--llem-skip-preflight", "Start containers without looking for problems before", argument=_FLAG),
-    Option("--llem-results", "Folder for results; default llem-results", "llem_results", argument={"metavar": "DIR"}),
-    Option(
-        RESUME,
-        "Go on with an interrupted run: the newest of these studies, or RUN (a folder in the results)",
-        argument={"metavar": "RUN", "nargs": "?", "const": NEWEST},
-    ),
-    Option("--llem-only", "Collect study items only", argument=_FLAG),
-    Option("--llem-skip", "Collect no study items", argument=_FLAG),
-    Option("--llem-gpus", "GPUs to use, within CUDA_VISIBLE_DEVICES", "llem_gpus", argument={"metavar": "0,1"}),
-    Option(
-        "--llem-busy",
-        "What to do when a GPU is not clean: warn (default), fail or wait",
-        "llem_busy",
-        argument=_choice("warn", "fail", "wait"),
-    ),
-    Option(
-        "--llem-meter",
-        "auto (default), nvml, zeus, codecarbon, rapl, cpu-estimate or replay:FILE",
-        "llem_meter",
-        argument={"metavar": "NAME"},
-    ),
-    Option(
-        "--llem-require-measured",
-        "Fail an experiment whose energy is an estimate",
-        "llem_require_measured",
-        "bool",
-        argument=_FLAG,
-    ),
-    Option(
-        "--llem-isolation",
-        "experiment (default): a fresh worker for each; engine: experiments that can share a loaded engine do",
-        "llem_isolation",
-        argument=_choice("experiment", "engine"),
-    ),
-    Option(
-        "--llem-budget",
-        "One more budget for every cell, such as 'energy_per_output_token_j<=0.5' (repeatable)",
-        "llem_budgets",
-        "linelist",
-        argument={"metavar": "METRIC<=VALUE", "action": "append"},
-    ),
-    Option(
-        "--llem-inconclusive",
-        "What an undecided verdict counts as: pass (default, with a warning), fail or skip",
-        "llem_inconclusive",
-        argument=_choice("fail", "pass", "skip"),
-    ),
-    Option("--llem-seed", "Seed for every experiment", "llem_seed", "int", argument={"type": int, "metavar": "N"}),
-    Option(
-        "--llem-timeout",
-        "Time limit of each experiment in seconds",
-        "llem_timeout",
-        "float",
-        argument={"type": float, "metavar": "S"},
-    ),
-    Option(
-        "--llem-lock-dir",
-        "Folder for the locks that keep two experiments off one GPU",
-        "llem_lock_dir",
-        argument={"metavar": "DIR"},
-    ),
-    Option(
-        "--llem-save",
-        "Keep this run's figures as a baseline: a name below the results folder, or a path",
-        argument={"metavar": "NAME"},
-    ),
-    Option("--llem-compare", "Compare with a baseline kept before: its name or path", argument={"metavar": "NAME"}),
-    Option(
-        "--llem-fail-on",
-        "With --llem-compare: fail when a figure got worse by more than this, such as energy_j:5% (repeatable)",
-        "llem_fail_on",
-        "linelist",
-        argument={"metavar": "METRIC:5%", "action": "append"},
-    ),
-    Option(
-        "--llem-other-board",
-        "A baseline from another GPU of the same model: widen the tolerance (default) or refuse the comparison",
-        "llem_other_board",
-        argument=_choice("widen", "refuse"),
-    ),
-    Option("--llem-json", "Write all results and verdicts as one JSON file", argument={"metavar": "FILE"}),
-    Option("--llem-html", "Write a report as one HTML file", argument={"metavar": "FILE"}),
-    Option(
-        "--llem-md", "Write tables as Markdown, for a pull request or a job's summary", argument={"metavar": "FILE"}
-    ),
-)
-
-
-def add_options(parser: pytest.Parser) -> None:
-    """Register every option. Each default is None, or the ini value would never be seen."""
-    group = parser.getgroup("llem", "energy of LLM inference")
-    for option in OPTIONS:
-        told = option.help.replace("%", "%%")  # argparse fills its help texts in, pytest does not fill in those of ini
-        group.addoption(option.flag, dest=option.dest, default=None, help=told, **option.argument)
-        if option.ini is not None:
-            # without a default of its own, an unset ini must read as None, which pytest gives only if asked to
-            parser.addini(option.ini, option.help, type=option.ini_type, default=None)
-
-
 def from_config(config: pytest.Config) -> Options:
     """Read every option once; raises pytest.UsageError for a value that cannot be used."""
     values = {option.flag: _value(config, option) for option in OPTIONS}
@@ -208,12 +73,12 @@ def from_config(config: pytest.Config) -> Options:
         only=bool(values["--llem-only"]),
         skip=bool(values["--llem-skip"]),
         gpus=values["--llem-gpus"],
-        busy=cast("Busy", _one_of(values, "--llem-busy", ("warn", "fail", "wait"))),
+        busy=cast("Busy", _one_of(values, "--llem-busy")),
         meter=str(values["--llem-meter"] or "auto"),
         require_measured=bool(values["--llem-require-measured"]),
-        isolation=cast("Isolation", _one_of(values, "--llem-isolation", ("experiment", "engine"))),
+        isolation=cast("Isolation", _one_of(values, "--llem-isolation")),
         budgets=(*(standing(config, "llem_budgets") or ()), *(config.getoption("llem_budget") or ())),
-        inconclusive=cast("Inconclusive", _one_of(values, "--llem-inconclusive", ("pass", "fail", "skip"))),
+        inconclusive=cast("Inconclusive", _one_of(values, "--llem-inconclusive")),
         seed=config.getoption("llem_seed"),
         seed_ini=standing(config, "llem_seed"),
         timeout_s=_positive(config.getoption("llem_timeout"), "--llem-timeout"),
@@ -222,7 +87,7 @@ def from_config(config: pytest.Config) -> Options:
         save=_baseline(values["--llem-save"], root, results),
         compare=_baseline(values["--llem-compare"], root, results),
         fail_on=(*(standing(config, "llem_fail_on") or ()), *(config.getoption("llem_fail_on") or ())),
-        other_board=cast("OtherBoard", _one_of(values, "--llem-other-board", ("widen", "refuse"))),
+        other_board=cast("OtherBoard", _one_of(values, "--llem-other-board")),
         fail_on_given=bool(config.getoption("llem_fail_on")),
         json=root / values["--llem-json"] if values["--llem-json"] else None,
         html=root / values["--llem-html"] if values["--llem-html"] else None,
@@ -272,12 +137,13 @@ def _images(entries: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _one_of(values: dict[str, Any], flag: str, allowed: tuple[str, ...]) -> str:
+def _one_of(values: dict[str, Any], flag: str) -> str:
+    """The value of an option that has choices; the first is the default."""
+    option = next(option for option in OPTIONS if option.flag == flag)
+    allowed = option.argument["choices"]
     value = values[flag] or allowed[0]
     if value not in allowed:  # from an ini file: the command line has been checked by argparse
-        raise pytest.UsageError(
-            f"{flag.removeprefix('--').replace('-', '_')}: {value!r} is none of {', '.join(allowed)}"
-        )
+        raise pytest.UsageError(f"{option.ini}: {value!r} is none of {', '.join(allowed)}")
     return str(value)
 
 

@@ -10,10 +10,10 @@ import json
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_llem.containers import add_logs
 from pytest_llem.fixtures import (
     llem,
     llem_bench,
@@ -24,9 +24,7 @@ from pytest_llem.fixtures import (
     llem_meter,
     llem_results_dir,
 )
-from pytest_llem.gating import Gating
-from pytest_llem.options import NEWEST, RESUME, add_options, options_of
-from pytest_llem.session import NAME, Controller, stamp_of
+from pytest_llem.flags import NEWEST, RESUME, add_options, anything_said
 
 __all__ = [
     "llem",
@@ -55,13 +53,14 @@ def pytest_load_initial_conftests(args: list[str]) -> None:
 @pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """``-n auto`` for studies alone: as many workers as there are GPUs to measure on."""
-    if not (options := options_of(config)).only:
+    if not config.getoption("llem_only"):
         return None
     from pytest_llem.errors import LlemError
+    from pytest_llem.options import options_of
     from pytest_llem.runners.devices import gpus_to_use
 
     try:
-        return max(1, len(gpus_to_use(options.gpus)))
+        return max(1, len(gpus_to_use(options_of(config).gpus)))
     except LlemError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -78,15 +77,27 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "llem_budget(**limits): the most that a figure of the test's experiments may be; METRIC_min: the least",
     )
-    options_of(config)
-    if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Controller(config), NAME)
-        config.pluginmanager.register(Gating(config))
+    if anything_said(config):  # what cannot be used is told before anything is collected
+        from pytest_llem.following import follow
+        from pytest_llem.options import options_of
+
+        options_of(config)
+        follow(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist: what is collected is not known here, and every worker writes into the same run."""
+    from pytest_llem.following import follow
+    from pytest_llem.session import stamp_of
+
+    follow(node.config)
+    node.workerinput["llem_stamp"] = stamp_of(node.config)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """``--llem-only``: leave other files alone, so that a broken test module cannot stop a study."""
-    only = options_of(config).only
+    only = config.getoption("llem_only")
     return True if only and collection_path.is_file() and collection_path.suffix not in _YAML else None
 
 
@@ -96,10 +107,10 @@ def pytest_collect_file(
 ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
     """Collect YAML files that look like studies, and those that were named explicitly and that nobody else wants."""
     collectors = yield
-    if file_path.suffix in _YAML and not (options := options_of(parent.config)).skip:
+    if file_path.suffix in _YAML and not parent.config.getoption("llem_skip"):
         from pytest_llem.study.look import looks_like_study
 
-        named = parent.session.isinitpath(file_path) and (options.only or not collectors)
+        named = parent.session.isinitpath(file_path) and (parent.config.getoption("llem_only") or not collectors)
         kept = (file_path.parent / "manifest.json").exists()  # the copy of a study in a run's folder
         if named or (looks_like_study(file_path) and not kept):
             from pytest_llem.nodes import StudyFile
@@ -111,15 +122,21 @@ def pytest_collect_file(
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     if "pytest_llem.nodes" in sys.modules and not session.config.getoption("collectonly"):
+        from pytest_llem.following import follow
         from pytest_llem.runs import prepare
+        from pytest_llem.session import stamp_of
 
+        follow(session.config)
         prepare(session.items, session.config, stamp_of(session.config))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    add_logs(item, report)
+    if report.failed and "pytest_llem.containers" in sys.modules:
+        from pytest_llem.containers import add_logs
+
+        add_logs(item, report)
     return report
 
 

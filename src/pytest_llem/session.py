@@ -71,11 +71,6 @@ class Controller:
         self._termination = Termination()
         self._trouble: str | None = None
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        """xdist: every worker writes into the same run."""
-        node.workerinput["llem_stamp"] = self.stamp
-
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         watched = self._of(nodeid)
         if watched is not None and not watched.has_result(nodeid):

@@ -1,12 +1,9 @@
-"""A user's own defaults for all projects: ``config.toml`` in the platform's folder, below all that a project says.
-
-Light to import: it is looked for in every pytest run, and read only where it exists.
-"""
+"""A user's own defaults for all projects: ``config.toml`` in the platform's folder, below all that a project says."""
 
 from __future__ import annotations
 
 import difflib
-import os
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,12 +19,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def user_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where it is looked for: ``$XDG_CONFIG_HOME/pytest-llem/config.toml``, by default below ``~/.config``."""
-    home = environment.get("XDG_CONFIG_HOME")
-    return Path(home if home else "~/.config").expanduser() / "pytest-llem" / "config.toml"
-
-
 def read_user_file(path: Path, kinds: Mapping[str, str]) -> dict[str, Any]:
     """Its settings by ini name; nothing where there is no such file. Raises pytest.UsageError.
 
@@ -38,8 +29,6 @@ def read_user_file(path: Path, kinds: Mapping[str, str]) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise pytest.UsageError(f"{path}: cannot be read: {error}") from None
-    import tomllib
-
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -11,7 +11,7 @@ import tomllib
 import pytest
 
 from pytest_llem.cli import _parser
-from pytest_llem.options import OPTIONS
+from pytest_llem.flags import OPTIONS
 from tests.conftest import load_plugin
 from tests.docs.pages import DOCS, ROOT, codes, fenced, table
 

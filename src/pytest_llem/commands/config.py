@@ -10,8 +10,8 @@ import pytest
 
 from pytest_llem.commands.run import plugin_arguments
 from pytest_llem.errors import LlemError
-from pytest_llem.options import OPTIONS, Option, options_of, user_settings
-from pytest_llem.user_file import user_file
+from pytest_llem.flags import OPTIONS, Option, user_file
+from pytest_llem.options import options_of, user_settings
 
 _PREFIX = "LLEM_"
 
