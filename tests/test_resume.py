@@ -138,17 +138,54 @@ def test_a_run_that_still_runs_is_refused(studies: Studies) -> None:
     result.stderr.fnmatch_lines([f"ERROR: {folder.name}: another process is running it"])
 
 
-def test_another_environment_is_told(studies: Studies) -> None:
+def recorded_elsewhere(folder: Path, **runner: str) -> None:
+    """The results of a run, as they were if they had been measured on another machine, or by that runner."""
+    for path in folder.glob("*/result.json"):
+        result = json.loads(path.read_text())
+        result["runner"].update(runner)
+        result["environment_hash"] = result["environment_hash"] if runner else "0"
+        path.write_text(json.dumps(result))
+    if not runner:
+        path = folder / "environment.json"
+        before = json.loads(path.read_text())
+        path.write_text(json.dumps({**before, "host": {**before["host"], "cpu_model": "Z80"}, "environment_hash": "0"}))
+
+
+CHANGES = [({}, "host.cpu_model: Z80 → *"), ({"image": "x:1", "image_digest": "sha256:1"}, "image: x:1 → none; *")]
+
+
+@pytest.mark.parametrize(("runner", "told"), CHANGES)
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_another_machine_or_image_is_refused(
+    studies: Studies, runner: dict[str, str], told: str, workers: tuple[str, ...]
+) -> None:
+    half_done(studies, HEAD + "sweep: {max_output_tokens: [1, 2, 3, 4]}\n")
+    (folder,) = studies.runs()
+    shutil.rmtree(folder / "instant-out4")
+    recorded_elsewhere(folder, **runner)
+    before = written(studies)
+    result = studies.run("--llem-resume", *workers)
+    assert result.ret == 1
+    line = f"{folder.name} cannot be gone on with, it was measured on something else: {told}"
+    result.stdout.fnmatch_lines([line, "*hint: *--llem-accept-changes"])
+    assert written(studies) == before, "nothing was measured, and nothing lost"
+    assert studies.manifest()["status"] == "stopped"
+    if not workers:
+        assert result.parseoutcomes() == {"passed": 2, "failed": 1, "skipped": 1}, "it is told once"
+
+
+@pytest.mark.parametrize(("runner", "told"), CHANGES)
+def test_another_machine_or_image_can_be_accepted(studies: Studies, runner: dict[str, str], told: str) -> None:
     half_done(studies)
     (folder,) = studies.runs()
-    path = folder / "environment.json"
-    before = json.loads(path.read_text())
-    path.write_text(json.dumps({**before, "host": {**before["host"], "cpu_model": "Z80"}, "environment_hash": "0"}))
-    result = studies.run("--llem-resume")
+    recorded_elsewhere(folder, **runner)
+    result = studies.run("--llem-resume", "--llem-accept-changes")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*the environment is not that of environment.json: host.cpu_model: Z80 → *"])
-    assert "Z80" in path.read_text(), "what was known of the first results is kept"
-    assert len(list(folder.glob("environment-*.json"))) == 1
+    result.stdout.fnmatch_lines([f"*{folder.name}: not what earlier results were measured on: {told}"])
+    assert set(studies.statuses().values()) == {"passed"}
+    if not runner:
+        assert "Z80" in (folder / "environment.json").read_text(), "what was known of the first results is kept"
+        assert len(list(folder.glob("environment-*.json"))) == 1
 
 
 FAILING = """

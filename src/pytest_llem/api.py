@@ -48,6 +48,7 @@ class RunSettings:
     images: Mapping[str, str] = field(default_factory=dict)
     lock_dir: str | Path | None = None
     skip_preflight: bool = False
+    accept_changes: bool = False
 
     def bench(self, cancel: threading.Event, planned: Sequence[Cell]) -> Bench:
         """What runs experiments so."""
@@ -59,6 +60,7 @@ class RunSettings:
             images=self.images,
             lock_dir=default_lock_dir() if self.lock_dir is None else Path(self.lock_dir),
             skip_preflight=self.skip_preflight,
+            accept_changes=self.accept_changes,
         )
         return Bench(settings, cancelled=cancel.is_set, planned=planned)
 
@@ -191,7 +193,7 @@ class _Sitting:
             raise
         except LlemError as error:
             self.run.ended(name, "failed", error_type=error.kind, error_message=str(error))
-            if (reason := self.run.count("failed", measured=False)) is not None:
+            if (reason := self.run.count("failed", measured=False, error_type=error.kind)) is not None:
                 self.run.stop(reason)
             raise
         self._ended(cell, result, path)

@@ -6,6 +6,7 @@
     ├── StudyError              a study file is wrong; carries every mistake of the file
     ├── ValueRefused            a text that should name or measure something does not
     ├── ResultError             a result, manifest or baseline cannot be read or written
+    ├── RunChanged              a run cannot be gone on with on another machine or image
     ├── TraceError              a recorded trace cannot be read
     ├── MeterError              a power meter is missing, forbidden or lost
     ├── GpuBusyError            a GPU that should be measured is not free
@@ -73,6 +74,10 @@ class ValueRefused(LlemError, ValueError):
 
 class ResultError(LlemError):
     """A result, manifest or baseline that cannot be read or written."""
+
+
+class RunChanged(LlemError):
+    """A run that is gone on with on another machine, with other libraries, or with another image than before."""
 
 
 class TraceError(LlemError):

@@ -56,6 +56,11 @@ OPTIONS = (
         "Go on with an interrupted run: the newest of these studies, or RUN (a folder in the results)",
         argument={"metavar": "RUN", "nargs": "?", "const": NEWEST},
     ),
+    Option(
+        "--llem-accept-changes",
+        "With --llem-resume: go on although machine, libraries or image are not those of the earlier results",
+        argument=_FLAG,
+    ),
     Option("--llem-only", "Collect study items only", argument=_FLAG),
     Option("--llem-skip", "Collect no study items", argument=_FLAG),
     Option("--llem-gpus", "GPUs to use, within CUDA_VISIBLE_DEVICES", "llem_gpus", argument={"metavar": "0,1"}),

@@ -59,6 +59,7 @@ class WatchedBench:
                 share_engine=options.isolation == "engine",
                 images=options.images,
                 skip_preflight=options.skip_preflight,
+                accept_changes=options.accept_changes,
                 lock_dir=options.lock_dir or default_lock_dir(),
             ),
             amend=lambda found: config.hook.pytest_llem_environment(config=config, environment=found),

@@ -32,6 +32,7 @@ class Options:
     images: dict[str, str] = field(default_factory=dict)
     results: Path = Path("llem-results")
     resume: str | None = None
+    accept_changes: bool = False
     skip_preflight: bool = False
     only: bool = False
     skip: bool = False
@@ -70,6 +71,7 @@ def from_config(config: pytest.Config) -> Options:
         skip_preflight=bool(values["--llem-skip-preflight"]),
         results=results,
         resume=values["--llem-resume"],
+        accept_changes=bool(values["--llem-accept-changes"]),
         only=bool(values["--llem-only"]),
         skip=bool(values["--llem-skip"]),
         gpus=values["--llem-gpus"],

@@ -90,17 +90,18 @@ class Controller:
         status = _status(report, figures)
         watched.figures[report.nodeid] = {**figures, "status": status}
         result = figures.get("result")
+        error_type = str(figures.get("error_type") or "AssertionError") if report.failed else None
         run = watched.run
         self._keep(
             lambda: run.ended(
                 report.nodeid,
                 status,
                 result=None if result is None else os.path.relpath(str(result), run.folder.path),
-                error_type=str(figures.get("error_type") or "AssertionError") if report.failed else None,
+                error_type=error_type,
                 error_message=report.longreprtext if report.failed else None,
             )
         )
-        if (reason := run.count(status, measured=result is not None)) is not None:
+        if (reason := run.count(status, measured=result is not None, error_type=error_type)) is not None:
             self._keep(lambda: run.stop(reason))
 
     @pytest.hookimpl(trylast=True)

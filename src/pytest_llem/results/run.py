@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pytest_llem.errors import ResultError
+from pytest_llem.errors import ResultError, RunChanged
 from pytest_llem.results.clock import now
 from pytest_llem.results.manifest import Entry, Manifest, Status, create_manifest, read_manifest, write_manifest
 from pytest_llem.results.store import RunFolder, write_atomic
@@ -78,10 +78,12 @@ class Run:
             error_message=None if error_message is None else error_message[:4000],
         )
 
-    def count(self, status: Status, *, measured: bool) -> str | None:
+    def count(self, status: Status, *, measured: bool, error_type: str | None = None) -> str | None:
         """Count failures in a row; the reason to stop where they are too many. A broken budget is no failure."""
         if status == "skipped":
             return None
+        if error_type == RunChanged.__name__:
+            return "stopped: this is not what the run's earlier results were measured on"
         self._failures = 0 if measured else self._failures + 1
         if self._failures != self.manifest.max_consecutive_failures or measured:
             return None

@@ -61,6 +61,10 @@ class Runner(Protocol):
         """Start the worker; raises RunnerError."""
         ...
 
+    def origin(self, backend: str) -> Mapping[str, str]:
+        """``image`` and ``image_digest`` that serve a backend; nothing where the host's own libraries do."""
+        ...
+
     def describe(self) -> Mapping[str, str]:
         """What a result should say of where its worker ran: runner, image, digest; never a secret."""
         ...

@@ -42,6 +42,7 @@ class Settings:
     images: Mapping[str, str] = field(default_factory=dict)
     lock_dir: Path = field(default_factory=default_lock_dir)
     skip_preflight: bool = False
+    accept_changes: bool = False  # of machine, libraries and image since a run's earlier results
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Bench:
         self._held: _Held | None = None
         self._tell: Callable[[str], None] = lambda text: None  # what a runner has to say beside the conversation
         self._fleet = Fleet(settings.images, planned, lambda text: self._tell(text))
-        self._surroundings = Surroundings(amend, warn)
+        self._surroundings = Surroundings(amend, warn, accept_changes=settings.accept_changes)
         self._cancelled = cancelled
         self._busy_before = False
         sweep_dead_stations()
@@ -102,7 +103,7 @@ class Bench:
 
         Waits for the cell's gap before, unless it is the first. What goes wrong with worker or meter is tried again up
         to ``retries`` times. Returns the result and the path of its ``result.json``. Raises RunnerError, MeterError,
-        GpuBusyError or BackendError; then nothing of the experiment is left but its log."""
+        GpuBusyError, BackendError or RunChanged; then nothing of the experiment is left but its log."""
         self._pause(cell, say)
         failures: list[str] = []
         while True:
@@ -133,6 +134,7 @@ class Bench:
         limits = Limits(cell.timeout_s, cell.silence_timeout_s, self._cancelled)
         limit_s = cell.config.measure.thermal_wait_s
         try:
+            self._surroundings.check(folder, base, cell.config.backend, held.station.runner)
             unsettled = settle(held.gpus, limit_s, lambda text: say(Progress(cell.id, "waiting", text)))
             worker = held.station.run(cell, self._bracket_s(cell), limits, say)
             recording, beside = held.station.recordings()

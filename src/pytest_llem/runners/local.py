@@ -78,6 +78,9 @@ class LocalRunner:
             raise RunnerError(f"the worker process could not be started: {error}") from error
         return LocalWorker(process)
 
+    def origin(self, backend: str) -> Mapping[str, str]:
+        return {}
+
     def describe(self) -> Mapping[str, str]:
         return {"runner": "local"}
 

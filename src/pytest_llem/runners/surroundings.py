@@ -1,25 +1,51 @@
-"""What an experiment runs on: the environment, written once into each run's folder."""
+"""What experiments run on: the environment, written once into each run's folder, and whether it is still the same."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from pytest_llem.energy.environment import Environment, snapshot
-from pytest_llem.results.store import RunFolder, write_json
+from pytest_llem.energy.environment import Environment, library_versions, snapshot
+from pytest_llem.errors import RunChanged
+from pytest_llem.results.store import RESULT, RunFolder, write_json
+from pytest_llem.runners.base import Runner
 
 FILE = "environment.json"
+_IMAGE = ("image", "image_digest")
 
 
 class Surroundings:
-    """Takes a snapshot for each run. ``amend`` may add keys of its own to it; ``warn`` is told when a run that is gone
-    on with had another environment before."""
+    """Takes a snapshot for each run, and compares it where a run is gone on with.
 
-    def __init__(self, amend: Callable[[dict[str, str]], None], warn: Callable[[str], None]) -> None:
+    ``amend`` may add keys of its own to a snapshot. ``warn`` is told of changes that are accepted."""
+
+    def __init__(
+        self, amend: Callable[[dict[str, str]], None], warn: Callable[[str], None], *, accept_changes: bool = False
+    ) -> None:
         self._amend = amend
         self._warn = warn
+        self._accept = accept_changes
         self._taken: dict[Path, Environment] = {}
+        self._changes: dict[tuple[Path, str], list[str]] = {}
+
+    def check(self, folder: RunFolder, base: Path, backend: str, runner: Runner) -> None:
+        """Raise RunChanged where the run's results of this backend were measured on something else; warn of it where
+        that is accepted."""
+        key = (folder.path, backend)
+        if key not in self._changes:
+            self._changes[key] = _changes(folder, base, backend, runner)
+            if self._changes[key] and self._accept:
+                self._warn(
+                    f"{folder.run_id}: not what earlier results were measured on: {'; '.join(self._changes[key])}"
+                )
+        if self._changes[key] and not self._accept:
+            raise RunChanged(
+                f"{folder.run_id} cannot be gone on with, it was measured on something else: "
+                + "; ".join(self._changes[key]),
+                hint="put it back as it was, start a new run without --llem-resume, or add --llem-accept-changes",
+            )
 
     def of(self, folder: RunFolder, base: Path, versions: dict[str, str]) -> str:
         """The hash of the environment, whose snapshot is in the run's folder from now on.
@@ -29,21 +55,50 @@ class Surroundings:
             environment = snapshot(base, versions)
             added: dict[str, str] = {}
             self._amend(added)
-            self._write(folder, {**environment.plain(), "added": added})
+            path = folder.path / FILE
+            before = _read(path).get("environment_hash")
+            if before not in (None, environment.hash()):
+                path = path.with_stem(f"{path.stem}-{environment.hash()}")
+            write_json(path, {**environment.plain(), "added": added})
             self._taken[folder.path] = environment
         return self._taken[folder.path].hash()
 
-    def _write(self, folder: RunFolder, plain: dict[str, object]) -> None:
-        path = folder.path / FILE
-        try:
-            before = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            write_json(path, plain)
-            return
-        if before.get("environment_hash") != plain["environment_hash"]:
-            found = "; ".join(differences(before, json.loads(json.dumps(plain))))
-            self._warn(f"{folder.run_id}: the environment is not that of {FILE}: {found}")
-            write_json(path.with_stem(f"{path.stem}-{plain['environment_hash']}"), plain)
+
+def _changes(folder: RunFolder, base: Path, backend: str, runner: Runner) -> list[str]:
+    """How machine, libraries and image differ from those of the results that the run has of this backend."""
+    results = [_read(path) for path in folder.path.glob(f"*/{RESULT}")]
+    earlier = [result for result in results if result.get("config", {}).get("backend") == backend]
+    if not earlier:
+        return []
+    image, last = runner.origin(backend), max(earlier, key=lambda result: str(result["finished_at"]))
+    found = []
+    if image.get("image_digest") not in {result["runner"].get("image_digest") for result in earlier}:
+        then, now = ({key: of.get(key) for key in _IMAGE} for of in (last["runner"], image))
+        found += differences(then, now)
+    hashes = {result["environment_hash"] for result in earlier}
+    recorded = (_read(path) for path in folder.path.glob(f"{Path(FILE).stem}*.json"))
+    before = next((one for one in recorded if one.get("environment_hash") == last["environment_hash"]), None)
+    if before is not None:
+        environment = snapshot(base, before["versions"] if image else _still(before["versions"]))
+        if environment.hash() not in hashes:
+            found += differences(before, json.loads(json.dumps(environment.plain())))
+    return found
+
+
+def _still(versions: Mapping[str, str]) -> dict[str, str]:
+    """Those of a worker's library versions that hold for this interpreter: a library itself may say more (2.9.0+cpu)
+    than what is installed says."""
+    now = library_versions()
+    return {k: v for k, v in versions.items() if now.get(k, v).partition("+")[0] == v.partition("+")[0]}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where it is missing or damaged: then it is measured or taken again."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def differences(before: object, after: object, path: str = "") -> list[str]:

@@ -113,6 +113,7 @@ def test_what_a_result_says_of_the_runner(lab: MakeLab) -> None:
     assert about["runner"] == "docker"
     assert about["image_digest"].startswith("sha256:")
     assert (about["gpu_access"], about["image_decided_by"]) == ("none", "setting")
+    assert dict(runner.origin("pytorch")).items() <= dict(about).items()
 
 
 def test_starting_costs_little(lab: MakeLab) -> None:

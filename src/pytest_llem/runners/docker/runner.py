@@ -77,21 +77,30 @@ class DockerRunner:
         self._passed.add((image, launch.gpu_uuids))
 
     def start(self, launch: Launch) -> DockerWorker:
-        image = self.image(launch.backend)
         program = (self._settings.python, "-m", ENTRY, self._settings.worker)
-        worker = self._start(launch, image.name, program, folders.hub_token(self._environment))
+        image = self.image(launch.backend).name
+        worker = self._start(launch, image, program, folders.hub_token(self._environment))
         if not self._about:
-            found = self._client.images.get(image.name)
-            digest = next(iter(found.attrs.get("RepoDigests") or ()), found.id)
             self._about = {
                 "runner": "docker",
                 "engine": self._engine.version,
                 "gpu_access": gpu_access(self._engine) if launch.gpu_uuids else "none",
-                "image": image.name,
-                "image_digest": str(digest).rpartition("@")[2],
-                "image_decided_by": image.decided_by,
+                **self.origin(launch.backend),
             }
         return worker
+
+    def origin(self, backend: str) -> Mapping[str, str]:
+        image = self.image(backend)
+        try:
+            found = self._client.images.get(image.name)
+        except failures() as error:
+            raise explain(error, f"looking at image {image.name}") from None
+        digest = next(iter(found.attrs.get("RepoDigests") or ()), found.id)
+        return {
+            "image": image.name,
+            "image_digest": str(digest).rpartition("@")[2],
+            "image_decided_by": image.decided_by,
+        }
 
     def stand(self, launch: Launch) -> StandingContainer:
         """Start a container like a worker's that does nothing and stays up; raises RunnerError."""
