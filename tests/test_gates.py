@@ -26,7 +26,7 @@ import json, pathlib, pytest
 CELLS = json.loads(pathlib.Path("cells.json").read_text())
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_cell(cell, record_property):
+def test_cell(cell, record_property, llem):
     record_property("llem.result", CELLS[cell][0])
     record_property("llem.config_hash", CELLS[cell][1])
 """
