@@ -177,11 +177,10 @@ def _plan(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _replay(arguments: argparse.Namespace, rest: list[str]) -> int:
-    from pytest_llem.commands.replay import replay_text
-    from pytest_llem.energy.replay import replay
+    from pytest_llem.commands.replay import replay, replay_json, replay_text
 
-    found = replay(arguments.trace, method=arguments.method)
-    _print(arguments.json, found, replay_text(found))
+    found = replay(arguments.trace, arguments.method)
+    _print(arguments.json, replay_json(found), replay_text(found))
     return 0
 
 

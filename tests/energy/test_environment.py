@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llem.energy.environment import detect_container, library_versions, snapshot
+from pytest_llem.energy.environment import detect_container, git_state, library_versions, snapshot
 from tests.energy.fake_nvml import FakeGpu, FakeNvml
 
 Install = Callable[..., FakeNvml]
@@ -38,10 +39,10 @@ def test_gpus_and_driver(fake_nvml: Install) -> None:
     fake_nvml(FakeGpu(uuid="GPU-a"))
     found = snapshot()
     assert found.driver is not None
-    assert (found.driver.version, found.driver.cuda) == ("580.159", "13.0")
+    assert (found.driver["version"], found.driver["cuda"]) == ("580.159", "13.0")
     (gpu,) = found.gpus
-    assert (gpu.uuid, gpu.vbios, gpu.power_limit_w, gpu.ecc) == ("GPU-a", "96.00.A5.00.01", 700.0, True)
-    assert (gpu.max_sm_clock_hz, gpu.persistence_mode) == (1.98e9, True)
+    assert (gpu["uuid"], gpu["vbios"], gpu["power_limit_w"], gpu["ecc"]) == ("GPU-a", "96.00.A5.00.01", 700.0, True)
+    assert (gpu["max_sm_clock_hz"], gpu["persistence_mode"]) == (1.98e9, True)
 
 
 def test_a_machine_without_gpu_has_a_host() -> None:
@@ -91,3 +92,32 @@ def test_containers_are_known_by_their_signs(tmp_path: Path, file: str, content:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
     assert detect_container(tmp_path) == kind
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_commit_clean_and_dirty(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    assert git_state(tmp_path) is None  # no commit yet
+    (tmp_path / "study.yaml").write_text("a: 1\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    git(tmp_path, "tag", "v1-dirty")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "x").write_text("untracked files are no change of the source")
+    state = git_state(tmp_path / "results")
+    assert state is not None
+    assert state == {"commit": git(tmp_path, "rev-parse", "HEAD"), "dirty": False}
+    (tmp_path / "study.yaml").write_text("a: 2\n")
+    changed = git_state(tmp_path)
+    assert changed == {**state, "dirty": True}
+
+
+def test_no_repository_and_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert git_state(tmp_path) is None
+    assert git_state(tmp_path / "nowhere") is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_state(Path(__file__).parent) is None

@@ -10,13 +10,10 @@ from pytest_llem.energy.gpus import (
     Gpu,
     GpuProcess,
     list_gpus,
-    process_memory_bytes,
     processes_on,
     select_gpus,
-    state_of,
     used_memory_bytes,
     visible_gpus,
-    visible_value,
 )
 from pytest_llem.errors import MeterError
 from tests.energy.fake_nvml import FakeGpu, FakeNvml
@@ -39,7 +36,6 @@ def test_gpus_are_listed_with_name_and_memory(gpus: tuple[Gpu, ...]) -> None:
     assert uuids(gpus) == UUIDS
     assert (gpus[1].index, gpus[1].name, gpus[1].mig) == (1, "NVIDIA H200", False)
     assert gpus[1].memory_bytes == 150_754_820_096
-    assert gpus[1].pci_bus == "00000000:02:00.0"
 
 
 @pytest.mark.parametrize(
@@ -107,13 +103,6 @@ def test_a_selection_cannot_leave_the_visible_ones(gpus: tuple[Gpu, ...], visibl
         select_gpus(gpus, selection, {"CUDA_VISIBLE_DEVICES": visible})
 
 
-def test_a_worker_is_told_uuids(gpus: tuple[Gpu, ...]) -> None:
-    chosen = select_gpus(gpus, "1,0", {"CUDA_VISIBLE_DEVICES": "2,0"})
-    value = visible_value(chosen)
-    assert value == "GPU-aa11,GPU-bb33"
-    assert visible_gpus(gpus, {"CUDA_VISIBLE_DEVICES": value}) == chosen
-
-
 def test_a_gpu_in_mig_slices_is_refused_only_if_it_is_used(fake_nvml: Install) -> None:
     fake_nvml(FakeGpu(uuid="GPU-a", mig=True), FakeGpu(uuid="GPU-b"))
     found = list_gpus()
@@ -140,12 +129,3 @@ def test_processes_are_those_that_compute_and_those_that_draw(fake_nvml: Install
         GpuProcess(20, "process-20", 2),
         GpuProcess(30, "process-30", 3),
     )
-    assert process_memory_bytes("GPU-a", {20, 30}) == 5
-    assert process_memory_bytes("GPU-a", {10, 20}) is None
-    assert process_memory_bytes("GPU-a", {99}) is None
-
-
-def test_the_state_of_a_gpu(fake_nvml: Install) -> None:
-    fake_nvml(FakeGpu(uuid="GPU-a", temperature_c=44, average_w=81.5, throttle=1))
-    state = state_of("GPU-a")
-    assert (state.temperature_c, state.power_w, state.throttle_reasons, state.sm_clock_hz) == (44, 81.5, 1, 1.98e9)

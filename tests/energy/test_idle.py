@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_llem.energy import idle
-from pytest_llem.energy.gpus import Gpu, GpuState, list_gpus
-from pytest_llem.energy.idle import check_idle, wait_until_idle, wait_until_settled
+from pytest_llem.energy.gpus import Gpu, list_gpus
+from pytest_llem.energy.idle import State, check_idle, state_of, wait_until_idle, wait_until_settled
 from pytest_llem.errors import GpuBusyError
 from tests.energy.fake_nvml import FakeGpu, FakeNvml
 
@@ -42,15 +42,6 @@ def test_memory_without_a_process_is_found(fake_nvml: Install) -> None:
     _, gpu = one(fake_nvml, FakeGpu(used_bytes=101 * MB))
     assert [finding.code for finding in check_idle(gpu)] == ["leftover_memory"]
     assert check_idle(gpu, threshold_bytes=200 * MB) == []
-
-
-def test_own_processes_and_their_memory_are_no_finding(fake_nvml: Install) -> None:
-    fake, gpu = one(fake_nvml, FakeGpu(used_bytes=550 * MB, processes=[(7, 500 * MB)]))
-    assert check_idle(gpu, own_pids={7}) == []
-    fake.gpus[0].used_bytes = 700 * MB
-    assert [finding.code for finding in check_idle(gpu, own_pids={7})] == ["leftover_memory"]
-    fake.gpus[0].processes = [(7, None)]  # the driver does not say how much of it is ours
-    assert check_idle(gpu, own_pids={7}) == []
 
 
 def test_a_wait_ends_when_the_gpu_is_free(fake_nvml: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +77,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_cooling_gpu_is_waited_for_until_it_stands_still(clock: list[float]) -> None:
-    def cooling(uuid: str) -> GpuState:
-        return GpuState(max(40.0, 70.0 - 3 * clock[0]), max(80.0, 300.0 - 50 * clock[0]), 0, None)
+    def cooling(uuid: str) -> State:
+        return max(40.0, 70.0 - 3 * clock[0]), max(80.0, 300.0 - 50 * clock[0])
 
     wait = wait_until_settled("GPU-a", 60.0, cooling)
     assert wait.settled
@@ -96,8 +87,8 @@ def test_a_cooling_gpu_is_waited_for_until_it_stands_still(clock: list[float]) -
 
 
 def test_power_must_stand_still_too(clock: list[float]) -> None:
-    def settling(uuid: str) -> GpuState:
-        return GpuState(40.0, max(80.0, 300.0 - 20 * clock[0]), 0, None)
+    def settling(uuid: str) -> State:
+        return 40.0, max(80.0, 300.0 - 20 * clock[0])
 
     wait = wait_until_settled("GPU-a", 60.0, settling)
     assert wait.settled
@@ -105,11 +96,16 @@ def test_power_must_stand_still_too(clock: list[float]) -> None:
 
 
 def test_the_wait_is_bounded(clock: list[float]) -> None:
-    wait = wait_until_settled("GPU-a", 5.0, lambda uuid: GpuState(30.0 + 2 * clock[0], None, None, None))
+    wait = wait_until_settled("GPU-a", 5.0, lambda uuid: (30.0 + 2 * clock[0], None))
     assert not wait.settled
     assert wait.waited_s == pytest.approx(5.0)
 
 
 def test_a_gpu_that_says_nothing_is_not_waited_for(clock: list[float]) -> None:
-    wait = wait_until_settled("GPU-a", 5.0, lambda uuid: GpuState(None, None, None, None))
+    wait = wait_until_settled("GPU-a", 5.0, lambda uuid: (None, None))
     assert (wait.settled, wait.waited_s) == (True, 0.0)
+
+
+def test_the_state_of_a_gpu(fake_nvml: Install) -> None:
+    fake_nvml(FakeGpu(uuid="GPU-a", temperature_c=44, average_w=81.5))
+    assert state_of("GPU-a") == (44, 81.5)

@@ -18,16 +18,8 @@ import pytest
 from pytest_llem.energy.choose import choose_meter
 from pytest_llem.energy.doctor import examine
 from pytest_llem.energy.environment import snapshot
-from pytest_llem.energy.gpus import (
-    Gpu,
-    list_gpus,
-    processes_on,
-    select_gpus,
-    state_of,
-    used_memory_bytes,
-    visible_value,
-)
-from pytest_llem.energy.idle import check_idle, wait_until_idle, wait_until_settled
+from pytest_llem.energy.gpus import Gpu, list_gpus, processes_on, select_gpus, used_memory_bytes
+from pytest_llem.energy.idle import check_idle, state_of, wait_until_idle, wait_until_settled
 from pytest_llem.energy.meter import Device
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.energy.recording import counter_steps
@@ -57,7 +49,7 @@ def device(gpu: Gpu) -> Device:
 def another_process(gpu: Gpu, size: int, *words: str) -> Iterator[tuple[int, str]]:
     """A process on ``gpu`` that holds ``size`` bytes; its pid, and the UUID of the GPU that CUDA gave it."""
     command = [sys.executable, str(Path(__file__).with_name("cuda_load.py")), str(size), *words]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": visible_value([gpu])}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": gpu.uuid}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
         try:
             assert process.stdout is not None
@@ -89,7 +81,6 @@ def test_a_squatting_process_is_found_and_its_end_is_noticed(gpu: Gpu) -> None:
         assert used_memory_bytes(gpu.uuid) > GIB
         if pid in [process.pid for process in processes_on(gpu.uuid)]:  # hidden in some containers
             assert "foreign_process" in [finding.code for finding in findings]
-            assert "foreign_process" not in [finding.code for finding in check_idle(gpu, own_pids={pid})]
     assert wait_until_idle([gpu], 30.0) < 30
 
 
@@ -159,21 +150,21 @@ def test_recording_between_edges_is_cheap(device: Device, tmp_path: Path) -> Non
 def test_a_gpu_settles_after_a_load(gpu: Gpu) -> None:
     with another_process(gpu, 4 * GIB, "load"):
         time.sleep(2.0)
-        loaded = state_of(gpu.uuid)
+        _, loaded_w = state_of(gpu.uuid)
     wait = wait_until_settled(gpu.uuid, 60.0)
-    idle = state_of(gpu.uuid)
-    print(loaded, wait, idle)
-    assert loaded.power_w is not None
-    assert idle.power_w is not None
-    assert idle.power_w < loaded.power_w
+    _, idle_w = state_of(gpu.uuid)
+    print(loaded_w, wait, idle_w)
+    assert loaded_w is not None
+    assert idle_w is not None
+    assert idle_w < loaded_w
     assert wait.waited_s > 2
 
 
 def test_the_environment_knows_the_gpu(gpu: Gpu) -> None:
     found = snapshot()
     assert found.driver is not None
-    assert found.driver.cuda is not None
-    facts = next(facts for facts in found.gpus if facts.uuid == gpu.uuid)
+    assert found.driver["cuda"] is not None
+    facts = next(facts for facts in found.gpus if facts["uuid"] == gpu.uuid)
     print(found.driver, facts)
-    assert facts.vbios is not None
-    assert facts.power_limit_w is not None
+    assert facts["vbios"] is not None
+    assert facts["power_limit_w"] is not None

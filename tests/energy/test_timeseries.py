@@ -46,13 +46,6 @@ def test_every_power_read_is_a_row(tmp_path: Path) -> None:
     assert rows[1]["temperature_c"] is None
 
 
-def test_it_is_cut_to_a_stretch_of_time(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
-    path = tmp_path / "timeseries.parquet"
-    assert write_timeseries(path, recording(*READS), 1.5, 2.5) is None
-    assert parquet.read_table(path).num_rows == 2
-
-
 def test_where_there_is_no_file_there_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "timeseries.parquet"
     assert write_timeseries(path, recording()) == "the nvml meter reads nothing but a counter"

@@ -7,7 +7,7 @@ import pytest
 from pytest_llem.energy.gpus import Gpu, GpuProcess
 from pytest_llem.runners.devices import newcomers
 
-GPU = Gpu(uuid="GPU-a", index=0, name="a GPU", memory_bytes=1, pci_bus="0")
+GPU = Gpu(uuid="GPU-a", index=0, name="a GPU", memory_bytes=1)
 
 
 @pytest.mark.parametrize(

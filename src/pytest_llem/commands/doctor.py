@@ -27,8 +27,8 @@ def examine(meter: str = "auto", results: Path = Path("llem-results")) -> dict[s
     problems: list[str] = []
     environment = snapshot()
     found: dict[str, Any] = {
-        "gpus": [asdict(gpu) for gpu in environment.gpus],
-        "driver": None if environment.driver is None else asdict(environment.driver),
+        "gpus": list(environment.gpus),
+        "driver": environment.driver,
         "versions": environment.versions,
         "meter": _meter(meter, problems),
         "docker": _docker(),

@@ -1,35 +1,50 @@
-"""``llem replay``: a recorded trace evaluated again, for a person to read."""
+"""``llem replay``: recorded traces evaluated again, on any machine."""
 
 from __future__ import annotations
 
-from pytest_llem.energy.replay import Replay
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from pytest_llem.energy.estimators import TraceEnergy, estimate
+from pytest_llem.energy.estimators.interval import Interval
+from pytest_llem.energy.trace import read_traces
 from pytest_llem.report.units import interval, si
 
 MOST_WINDOWS = 12  # of one trace; --json has them all
 
 
-def replay_text(found: Replay) -> str:
-    """One line for each trace, and below it its marked parts."""
+def replay(path: Path, method: str | None = None) -> list[TraceEnergy]:
+    """Evaluate every trace of a file; raises TraceError when it cannot be read, ValueError for an unknown method.
+
+    Without a method each trace gets the one that its meter wants: the recorder wrote it down, else ``bracketed``."""
+    return [estimate(trace, method or trace.extra.get("method", "bracketed")) for trace in read_traces(path)]
+
+
+def replay_json(found: Sequence[TraceEnergy]) -> dict[str, object]:
+    """For programs."""
+    return {"traces": [{**asdict(trace), "valid": trace.valid} for trace in found]}
+
+
+def replay_text(found: Sequence[TraceEnergy]) -> str:
+    """For a person: one line for each trace, and below it its marked parts."""
     lines = []
-    for trace in found["traces"]:
-        codes = ", ".join(trace["reasons"])
-        flags = "" if not codes else f"  {codes}" if trace["valid"] else f"  INVALID: {codes}"
-        lines.append(f"{trace['name']}: {_energy(trace['energy_j'], trace['ci95'])}  [{trace['method']}]{flags}")
-        for window in trace["windows"][:MOST_WINDOWS]:
-            seconds = window["end"] - window["start"]
-            energy_j, units = window["energy_j"], window["units"]
-            per_unit = None if energy_j is None or not units else energy_j / units
+    for trace in found:
+        codes = ", ".join(trace.reasons)
+        flags = "" if not codes else f"  {codes}" if trace.valid else f"  INVALID: {codes}"
+        lines.append(f"{trace.name}: {_energy(trace.energy_j, trace.ci95)}  [{trace.method}]{flags}")
+        for window in trace.windows[:MOST_WINDOWS]:
+            per_unit = None if window.energy_j is None or not window.units else window.energy_j / window.units
             lines.append(
-                f"  {window['label']:<16} {seconds:8.3f} s  {_energy(energy_j, window['ci95'])}"
-                f"  {units:g} units, {si(per_unit, 'J')} each"
+                f"  {window.label:<16} {window.end - window.start:8.3f} s  {_energy(window.energy_j, window.ci95)}"
+                f"  {window.units:g} units, {si(per_unit, 'J')} each"
             )
-        if len(trace["windows"]) > MOST_WINDOWS:
-            lines.append(f"  … and {len(trace['windows']) - MOST_WINDOWS} more (--json shows all)")
+        if len(trace.windows) > MOST_WINDOWS:
+            lines.append(f"  … and {len(trace.windows) - MOST_WINDOWS} more (--json shows all)")
     return "\n".join(lines)
 
 
-def _energy(value: float | None, ends: list[float] | None) -> str:
+def _energy(value: float | None, ends: Interval | None) -> str:
     if value is None or ends is None:
         return si(value, "J", 4)
-    low, high = ends
-    return f"{si(value, 'J', 4)} ({interval(low, high, 'J')})"
+    return f"{si(value, 'J', 4)} ({interval(*ends, 'J')})"

@@ -10,17 +10,17 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-from pytest_llem.energy.environment_gpu import Driver, GpuFacts, gpu_facts
-from pytest_llem.energy.git import GitState, git_state
+from pytest_llem.energy import nvml
+from pytest_llem.energy.meters.cpu_estimate import WATTS_VARIABLE, cpu_model
+from pytest_llem.errors import MeterError
 
-LIBRARIES = (
-    "pytest-llem",
-    "pytest",
+_ENERGY_LIBRARIES = (
     "torch",
     "transformers",
     "vllm",
@@ -29,57 +29,52 @@ LIBRARIES = (
     "flash-attn",
     "flashinfer-python",
     "triton",
+)
+LIBRARIES = (
+    "pytest-llem",
+    "pytest",
+    *_ENERGY_LIBRARIES,
     "tokenizers",
     "numpy",
     "nvidia-ml-py",
     "zeus",
     "codecarbon",
 )
-HASHED_LIBRARIES = (
-    "torch",
-    "transformers",
-    "vllm",
-    "accelerate",
-    "bitsandbytes",
-    "flash-attn",
-    "flashinfer-python",
-    "triton",
+VARIABLES = ("CUDA_VISIBLE_DEVICES", WATTS_VARIABLE)
+GIT_TIMEOUT_S = 5.0
+
+Facts = dict[str, str | int | float | bool | None]
+"""What is known of one thing, as environment.json holds it; None: it does not say."""
+
+# What makes one machine or GPU measure unlike another: not its UUID, not its clocks at this moment.
+_LASTING_OF_HOST = ("cpu_model", "cpu_count", "cpu_governor", "architecture")
+_LASTING_OF_GPU = (
+    "name",
+    "vbios",
+    "memory_bytes",
+    "power_limit_w",
+    "max_sm_clock_hz",
+    "max_memory_clock_hz",
+    "persistence_mode",
+    "ecc",
+    "mig",
 )
-VARIABLES = ("CUDA_VISIBLE_DEVICES", "LLEM_CPU_WATTS_PER_CORE")
-
-
-@dataclass(frozen=True)
-class Host:
-    """The machine without its GPUs. None: not known."""
-
-    cpu_model: str | None
-    cpu_count: int | None
-    cpu_governor: str | None
-    memory_bytes: int | None
-    os: str
-    kernel: str
-    architecture: str
-    python: str
-    container: str | None  # "docker", "podman", …; None outside of one
 
 
 @dataclass(frozen=True)
 class Environment:
     """A snapshot; :meth:`plain` is what environment.json holds."""
 
-    host: Host
-    driver: Driver | None
-    gpus: tuple[GpuFacts, ...]
+    host: Facts
+    driver: Facts | None
+    gpus: tuple[Facts, ...]
     versions: dict[str, str]
     variables: dict[str, str] = field(default_factory=dict)
-    git: GitState | None = None
+    git: Facts | None = None
 
     def plain(self) -> dict[str, object]:
         """Built of JSON's own types."""
-        data = asdict(self)
-        data["gpus"] = list(data["gpus"])
-        data["environment_hash"] = self.hash()
-        return data
+        return {**asdict(self), "gpus": list(self.gpus), "environment_hash": self.hash()}
 
     def hash(self) -> str:
         """The same on machines that should measure the same energy: equal hardware, limits, driver and libraries.
@@ -88,18 +83,18 @@ class Environment:
         memory) and what only names the study (git).
         """
         matters = {
-            "cpu": [self.host.cpu_model, self.host.cpu_count, self.host.cpu_governor, self.host.architecture],
-            "driver": None if self.driver is None else asdict(self.driver),
-            "gpus": sorted(json.dumps(gpu.lasting()) for gpu in self.gpus),
-            "python": self.host.python.rpartition(".")[0],
-            "versions": {name: self.versions.get(name) for name in HASHED_LIBRARIES},
+            "cpu": [self.host[name] for name in _LASTING_OF_HOST],
+            "driver": self.driver,
+            "gpus": sorted(json.dumps([gpu[name] for name in _LASTING_OF_GPU]) for gpu in self.gpus),
+            "python": str(self.host["python"]).rpartition(".")[0],
+            "versions": {name: self.versions.get(name) for name in _ENERGY_LIBRARIES},
         }
         return hashlib.sha256(json.dumps(matters, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def snapshot(study_folder: Path | None = None, worker_versions: Mapping[str, str] | None = None) -> Environment:
     """The present machine. ``worker_versions`` (of a worker in a container, say) go over the host's own."""
-    driver, gpus = gpu_facts()
+    driver, gpus = _gpus()
     return Environment(
         host=_host(),
         driver=driver,
@@ -112,13 +107,8 @@ def snapshot(study_folder: Path | None = None, worker_versions: Mapping[str, str
 
 def library_versions() -> dict[str, str]:
     """Installed versions, read from the packages' metadata: nothing is imported."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    installed = {name: next(iter(metadata.distributions(name=name)), None) for name in LIBRARIES}
+    return {name: found.version for name, found in installed.items() if found is not None}
 
 
 def detect_container(root: Path = Path("/")) -> str | None:
@@ -128,25 +118,41 @@ def detect_container(root: Path = Path("/")) -> str | None:
     if (root / "run/.containerenv").exists():
         return "podman"
     groups = _text(root / "proc/1/cgroup") or ""
-    for sign, kind in (("kubepods", "kubernetes"), ("docker", "docker"), ("containerd", "containerd"), ("lxc", "lxc")):
-        if sign in groups:
-            return kind
-    return None
+    signs = {"kubepods": "kubernetes", "docker": "docker", "containerd": "containerd", "lxc": "lxc"}
+    return next((kind for sign, kind in signs.items() if sign in groups), None)
 
 
-def _host() -> Host:
-    memory_kib = _after_colon(Path("/proc/meminfo"), "MemTotal")
-    return Host(
-        cpu_model=_after_colon(Path("/proc/cpuinfo"), "model name"),
-        cpu_count=os.cpu_count(),
-        cpu_governor=_text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
-        memory_bytes=None if memory_kib is None else int(memory_kib.split()[0]) * 1024,
-        os=_after_equals(Path("/etc/os-release"), "PRETTY_NAME") or platform.system(),
-        kernel=platform.release(),
-        architecture=platform.machine(),
-        python=platform.python_version(),
-        container=detect_container(),
-    )
+def git_state(folder: Path) -> Facts | None:
+    """The commit that a folder's source is at, and whether tracked files differ from it; None outside of a repository,
+    before its first commit, or where git is not installed. Remotes, which may hold passwords, are not read."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # a look must not disturb a commit in progress
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=GIT_TIMEOUT_S, env=environment, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    commit, dirty, _ = done.stdout.strip().partition("-dirty")
+    return {"commit": commit, "dirty": bool(dirty)}
+
+
+def _host() -> Facts:
+    try:
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        system = platform.system()
+    return {
+        "cpu_model": cpu_model(),
+        "cpu_count": os.cpu_count(),
+        "cpu_governor": _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "os": system,
+        "kernel": platform.release(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "container": detect_container(),
+    }
 
 
 def _text(file: Path) -> str | None:
@@ -156,17 +162,35 @@ def _text(file: Path) -> str | None:
         return None
 
 
-def _after(file: Path, key: str, separator: str) -> str | None:
-    for line in (_text(file) or "").splitlines():
-        name, found, value = line.partition(separator)
-        if found and name.strip() == key:
-            return value.strip().strip('"')
-    return None
+def _gpus() -> tuple[Facts | None, tuple[Facts, ...]]:
+    """The driver's and each GPU's facts; (None, ()) on a machine without."""
+    try:
+        pynvml = nvml.library()
+    except MeterError:
+        return None, ()
+    cuda = nvml.ask("nvmlSystemGetCudaDriverVersion_v2")
+    driver: Facts = {
+        "version": pynvml.nvmlSystemGetDriverVersion(),
+        "cuda": None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",  # 13000 is 13.0
+    }
+    return driver, tuple(_gpu(index) for index in range(pynvml.nvmlDeviceGetCount()))
 
 
-def _after_colon(file: Path, key: str) -> str | None:
-    return _after(file, key, ":")
-
-
-def _after_equals(file: Path, key: str) -> str | None:
-    return _after(file, key, "=")
+def _gpu(index: int) -> Facts:
+    handle = nvml.ask("nvmlDeviceGetHandleByIndex", index)
+    persistence, ecc = nvml.ask("nvmlDeviceGetPersistenceMode", handle), nvml.ask("nvmlDeviceGetEccMode", handle)
+    memory = nvml.ask("nvmlDeviceGetMemoryInfo", handle)
+    return {
+        "uuid": nvml.ask("nvmlDeviceGetUUID", handle),
+        "name": nvml.ask("nvmlDeviceGetName", handle),
+        "vbios": nvml.ask("nvmlDeviceGetVbiosVersion", handle),
+        "memory_bytes": None if memory is None else int(memory.total),
+        "power_limit_w": nvml.scaled(1e-3, "nvmlDeviceGetEnforcedPowerLimit", handle),
+        "default_power_limit_w": nvml.scaled(1e-3, "nvmlDeviceGetPowerManagementDefaultLimit", handle),
+        "max_sm_clock_hz": nvml.scaled(1e6, "nvmlDeviceGetMaxClockInfo", handle, nvml.SM_CLOCK),
+        "max_memory_clock_hz": nvml.scaled(1e6, "nvmlDeviceGetMaxClockInfo", handle, nvml.MEMORY_CLOCK),
+        "sm_clock_hz": nvml.scaled(1e6, "nvmlDeviceGetClockInfo", handle, nvml.SM_CLOCK),
+        "persistence_mode": None if persistence is None else bool(persistence),
+        "ecc": None if ecc is None else bool(ecc[0]),
+        "mig": nvml.mig_enabled(handle),
+    }

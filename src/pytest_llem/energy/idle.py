@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_llem.energy.gpus import Gpu, GpuProcess, GpuState, processes_on, state_of, used_memory_bytes
+from pytest_llem.energy import nvml
+from pytest_llem.energy.gpus import Gpu, GpuProcess, handle_of, processes_on, used_memory_bytes
 from pytest_llem.errors import GpuBusyError
 
 THRESHOLD_BYTES = 100_000_000
@@ -18,73 +19,17 @@ average of NVML's power forget a load that has just ended."""
 PLATEAU_C = 1.0
 PLATEAU_SHARE = 0.02
 
-Code = Literal["foreign_process", "leftover_memory"]
+State = tuple[float | None, float | None]
+"""A GPU's temperature (°C) and power (W) at one moment; None where it has no such sensor."""
 
 
 @dataclass(frozen=True)
 class Finding:
     """Something that makes a measurement on this GPU doubtful."""
 
-    code: Code
+    code: Literal["foreign_process", "leftover_memory"]
     gpu: str  # UUID
     message: str
-
-
-def check_idle(gpu: Gpu, own_pids: Collection[int] = (), threshold_bytes: int = THRESHOLD_BYTES) -> list[Finding]:
-    """Foreign processes on a GPU, and memory that is in use without belonging to ``own_pids``."""
-    processes = processes_on(gpu.uuid)
-    own = [process for process in processes if process.pid in own_pids]
-    findings = [
-        Finding("foreign_process", gpu.uuid, f"GPU {gpu.index} is used by {_describe(process)}")
-        for process in processes
-        if process.pid not in own_pids
-    ]
-    used_bytes = used_memory_bytes(gpu.uuid)
-    if own and any(process.memory_bytes is None for process in own):
-        return findings  # our own share of the memory in use is not known
-    left_bytes = used_bytes - sum(process.memory_bytes or 0 for process in own)
-    if left_bytes > threshold_bytes:
-        findings.append(
-            Finding(
-                "leftover_memory",
-                gpu.uuid,
-                f"GPU {gpu.index} has {left_bytes / 1e6:.0f} MB in use already"
-                f" (threshold {threshold_bytes / 1e6:.0f} MB)",
-            )
-        )
-    return findings
-
-
-def _describe(process: GpuProcess) -> str:
-    name = f" ({process.name})" if process.name else ""
-    memory = "" if process.memory_bytes is None else f" with {process.memory_bytes / 1e6:.0f} MB"
-    return f"process {process.pid}{name}{memory}"
-
-
-def wait_until_idle(
-    gpus: Sequence[Gpu],
-    timeout_s: float,
-    own_pids: Collection[int] = (),
-    threshold_bytes: int = THRESHOLD_BYTES,
-    say: Callable[[str], None] = lambda text: None,
-) -> float:
-    """Wait until no GPU has findings; returns the seconds waited, raises GpuBusyError after ``timeout_s``."""
-    start = time.monotonic()
-    told: list[Finding] = []
-    while True:
-        findings = [finding for gpu in gpus for finding in check_idle(gpu, own_pids, threshold_bytes)]
-        waited_s = time.monotonic() - start
-        if not findings:
-            return waited_s
-        if waited_s >= timeout_s:
-            raise GpuBusyError(
-                f"still busy after {waited_s:.0f} s: " + "; ".join(finding.message for finding in findings),
-                hint="end the other process, choose another GPU with --llem-gpus, or wait longer",
-            )
-        if findings != told:
-            say("waiting: " + "; ".join(finding.message for finding in findings))
-            told = findings
-        time.sleep(min(POLL_S, max(0.0, timeout_s - waited_s)))
 
 
 @dataclass(frozen=True)
@@ -96,30 +41,72 @@ class ThermalWait:
     temperature_c: float | None
 
 
+def check_idle(gpu: Gpu, threshold_bytes: int = THRESHOLD_BYTES) -> list[Finding]:
+    """Processes on a GPU, and memory in use, before an experiment has put anything there."""
+    findings = [
+        Finding("foreign_process", gpu.uuid, f"GPU {gpu.index} is used by {_describe(process)}")
+        for process in processes_on(gpu.uuid)
+    ]
+    left_bytes = used_memory_bytes(gpu.uuid)
+    if left_bytes > threshold_bytes:
+        left = f"{left_bytes / 1e6:.0f} MB in use already (threshold {threshold_bytes / 1e6:.0f} MB)"
+        findings.append(Finding("leftover_memory", gpu.uuid, f"GPU {gpu.index} has {left}"))
+    return findings
+
+
+def _describe(process: GpuProcess) -> str:
+    name = f" ({process.name})" if process.name else ""
+    memory = "" if process.memory_bytes is None else f" with {process.memory_bytes / 1e6:.0f} MB"
+    return f"process {process.pid}{name}{memory}"
+
+
+def wait_until_idle(gpus: Sequence[Gpu], timeout_s: float, say: Callable[[str], None] = lambda text: None) -> float:
+    """Wait until no GPU has findings; returns the seconds waited, raises GpuBusyError after ``timeout_s``."""
+    start, told = time.monotonic(), ""
+    while True:
+        found = "; ".join(finding.message for gpu in gpus for finding in check_idle(gpu))
+        waited_s = time.monotonic() - start
+        if not found:
+            return waited_s
+        if waited_s >= timeout_s:
+            raise GpuBusyError(
+                f"still busy after {waited_s:.0f} s: {found}",
+                hint="end the other process, choose another GPU with --llem-gpus, or wait longer",
+            )
+        if found != told:
+            say(f"waiting: {found}")
+            told = found
+        time.sleep(min(POLL_S, max(0.0, timeout_s - waited_s)))
+
+
+def state_of(uuid: str) -> State:
+    """Temperature and power now."""
+    handle = handle_of(uuid)
+    return nvml.temperature_c(handle), nvml.scaled(1e-3, "nvmlDeviceGetPowerUsage", handle)
+
+
 def wait_until_settled(
-    uuid: str, limit_s: float, state: Callable[[str], GpuState] = state_of, poll_s: float = POLL_S
+    uuid: str, limit_s: float, state: Callable[[str], State] = state_of, poll_s: float = POLL_S
 ) -> ThermalWait:
     """Wait until temperature and power stand still (within 1 °C and 2 % for 3 s), at most ``limit_s``.
 
     A GPU without a thermometer and a power reading has nothing to wait for.
     """
     start = time.monotonic()
-    seen: list[tuple[float, GpuState]] = []
+    seen: list[tuple[float, State]] = []
     while True:
         now = time.monotonic()
         seen = [(then, past) for then, past in seen if then >= now - PLATEAU_S - poll_s] + [(now, state(uuid))]
-        latest = seen[-1][1]
-        if _settled(seen) or (latest.temperature_c is None and latest.power_w is None):
-            return ThermalWait(now - start, True, latest.temperature_c)
-        if now - start >= limit_s:
-            return ThermalWait(now - start, False, latest.temperature_c)
+        settled = _settled(seen) or seen[-1][1] == (None, None)
+        if settled or now - start >= limit_s:
+            return ThermalWait(now - start, settled, seen[-1][1][0])
         time.sleep(min(poll_s, max(0.0, limit_s - (now - start))))
 
 
-def _settled(seen: Sequence[tuple[float, GpuState]]) -> bool:
+def _settled(seen: Sequence[tuple[float, State]]) -> bool:
     if seen[-1][0] - seen[0][0] < PLATEAU_S:
         return False
-    degrees = [state.temperature_c for _, state in seen if state.temperature_c is not None]
-    watts = [state.power_w for _, state in seen if state.power_w is not None]
+    degrees = [temperature_c for _, (temperature_c, _) in seen if temperature_c is not None]
+    watts = [power_w for _, (_, power_w) in seen if power_w is not None]
     still = not degrees or max(degrees) - min(degrees) <= PLATEAU_C
     return still and (not watts or max(watts) - min(watts) <= PLATEAU_SHARE * max(watts))

@@ -7,7 +7,7 @@ Third parties register one under the entry point group ``pytest_llem.meters``: N
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, Protocol, runtime_checkable
 
 Scope = Literal["device", "host"]
@@ -58,14 +58,16 @@ class Sampler(Protocol):
         ...
 
     def power(self, device: Device, *, full: bool) -> PowerRead | None:
-        """Read what is cheap; with ``full`` also temperature, memory, clocks, throttle reasons."""
-        ...
+        """Read what is cheap, if anything is; with ``full`` also temperature, memory, clocks, throttle reasons."""
+        return None
 
     def follow(self, pid: int) -> None:
         """The workload's process tree now starts at ``pid``; meters that do not follow processes ignore it."""
-        ...
+        return
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give back what is held open."""
+        return
 
 
 @runtime_checkable
@@ -80,38 +82,13 @@ class Historian(Protocol):
 class Meter(Protocol):
     """A way to measure energy."""
 
-    @property
-    def name(self) -> str:
-        """As typed in ``--llem-meter``."""
-        ...
-
-    @property
-    def source(self) -> Source: ...
-
-    @property
-    def scope(self) -> Scope:
-        """What a lock must protect: the device or the whole host."""
-        ...
-
-    @property
-    def measured(self) -> bool:
-        """False: an estimate, or a recording."""
-        ...
-
-    @property
-    def bracket_s(self) -> float:
-        """Idle time that its estimator wants on each side of a window, s."""
-        ...
-
-    @property
-    def method(self) -> str:
-        """The estimator that fits it."""
-        ...
-
-    @property
-    def reads_disturb(self) -> bool:
-        """Whether a counter read holds up a workload on the device, so that none may fall inside a window."""
-        ...
+    name: str  # as typed in --llem-meter
+    source: Source
+    scope: Scope  # what a lock must protect: the device or the whole host
+    measured: bool  # False: an estimate, or a recording
+    bracket_s: float  # idle time that its estimator wants on each side of a window, s
+    method: str  # the estimator that fits it
+    reads_disturb: bool  # a counter read holds up a workload on the device, so that none may fall inside a window
 
     def devices(self) -> Sequence[Device]:
         """All devices that it could measure; raises MeterError with what to do where there are none."""
@@ -124,7 +101,7 @@ class Meter(Protocol):
 
 @dataclass(frozen=True)
 class MeterInfo:
-    """What a result says about its meter."""
+    """What a result says about its meter; the fields are those of :class:`Meter`."""
 
     name: str
     source: Source
@@ -135,4 +112,4 @@ class MeterInfo:
 
     @classmethod
     def of(cls, meter: Meter) -> MeterInfo:
-        return cls(meter.name, meter.source, meter.scope, meter.measured, meter.bracket_s, meter.method)
+        return cls(**{field.name: getattr(meter, field.name) for field in fields(cls)})

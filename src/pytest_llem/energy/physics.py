@@ -1,7 +1,8 @@
-"""How much arithmetic and memory traffic a run needs, and the least energy that it could have taken.
+"""How much arithmetic and memory traffic a run needs, what GPUs can do, and the least energy that it could have taken.
 
-Plain numbers in, plain numbers out. The counts follow the transformer's forward pass as in Kaplan et al. 2020, "Scaling
-Laws for Neural Language Models", table 1: 2 FLOPs for each weight and token, and attention apart.
+The counts follow the transformer's forward pass as in Kaplan et al. 2020, "Scaling Laws for Neural Language Models",
+table 1: 2 FLOPs for each weight and token, and attention apart. What GPUs could do is from NVIDIA's data sheets; peaks
+are dense (without 2:4 sparsity, which doubles the printed figures) for bf16 with accumulation in 32 bits.
 """
 
 from __future__ import annotations
@@ -9,13 +10,53 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pytest_llem.energy.known_gpus import GpuSpec
-
 FORMULA = "2 x active weights x forwarded tokens + attention x (query, key) pairs"
 FORMULA_WITHOUT_ATTENTION = "2 x active weights x forwarded tokens, attention left out"
 CACHE_BYTES = 200e6
-"""Weights that may stay in the GPU's cache from one step to the next, and need not be read from memory again. No GPU of
-``known_gpus`` has a last-level cache as large as this, so the floor stays a floor."""
+"""Weights that may stay in the GPU's cache from one step to the next, and need not be read from memory again. No known
+GPU has a last-level cache as large as this, so the floor stays a floor."""
+
+
+@dataclass(frozen=True)
+class GpuSpec:
+    """Stated figures of one product; bandwidth in bytes/s, peak in FLOP/s, power in W."""
+
+    name: str
+    memory_bandwidth_bytes_per_s: float
+    peak_bf16_flops_per_s: float
+    tdp_w: float
+    source: str
+
+
+_A100 = "NVIDIA A100 Tensor Core GPU data sheet (2021)"
+_H100 = "NVIDIA H100 Tensor Core GPU data sheet (2023)"
+_H200 = "NVIDIA H200 Tensor Core GPU data sheet (2024)"
+
+# By the name that NVML gives, without its leading "NVIDIA ".
+SPECS = {
+    "A100-SXM4-40GB": GpuSpec("A100 SXM 40 GB", 1.555e12, 312e12, 400, _A100),
+    "A100-PCIE-40GB": GpuSpec("A100 PCIe 40 GB", 1.555e12, 312e12, 250, _A100),
+    "A100-SXM4-80GB": GpuSpec("A100 SXM 80 GB", 2.039e12, 312e12, 400, _A100),
+    "A100 80GB PCIe": GpuSpec("A100 PCIe 80 GB", 1.935e12, 312e12, 300, _A100),
+    "H100 80GB HBM3": GpuSpec("H100 SXM", 3.35e12, 989.4e12, 700, _H100),
+    "H100 PCIe": GpuSpec("H100 PCIe", 2.0e12, 756.5e12, 350, _H100),
+    "H100 NVL": GpuSpec("H100 NVL", 3.9e12, 835.5e12, 400, _H100),
+    "H200": GpuSpec("H200 SXM", 4.8e12, 989.4e12, 700, _H200),
+    "H200 NVL": GpuSpec("H200 NVL", 4.8e12, 835.5e12, 600, _H200),
+    "L40S": GpuSpec("L40S", 0.864e12, 362.05e12, 350, "NVIDIA L40S data sheet (2023)"),
+    "B200": GpuSpec("B200 SXM", 8.0e12, 2250e12, 1000, "NVIDIA DGX B200 data sheet (2024), one of eight GPUs"),
+    "GeForce RTX 4090": GpuSpec(
+        "RTX 4090", 1.008e12, 165.2e12, 450, "NVIDIA Ada GPU Architecture whitepaper (2022), appendix A"
+    ),
+}
+
+
+def find_spec(nvml_name: str) -> GpuSpec | None:
+    """The stated figures of a GPU by the name that NVML gives it; None for a GPU that is not in the table.
+
+    Names must agree exactly: an "RTX 4090 D" or a laptop's 4090 is another product with other figures.
+    """
+    return SPECS.get(nvml_name.removeprefix("NVIDIA ").strip())
 
 
 @dataclass(frozen=True)
@@ -26,18 +67,10 @@ class Request:
     output_tokens: int
 
 
-@dataclass(frozen=True)
-class Flops:
-    """Arithmetic of a run, with the name of the formula that counted it."""
-
-    total: float
-    formula: str
-
-
 def run_flops(
     requests: Iterable[Request], flops_per_token: float, flops_per_pair: float | None, *, use_cache: bool = True
-) -> Flops:
-    """FLOPs to answer all requests.
+) -> tuple[float, str]:
+    """FLOPs to answer all requests, and the name of the formula that counted them.
 
     ``flops_per_token``: matrix products of one token's forward pass (2 × active weights). ``flops_per_pair``:
     attention's for one query and one key, over all layers; None leaves attention out and says so. Without a cache of
@@ -53,8 +86,8 @@ def run_flops(
         tokens += sum(lengths)
         pairs += sum(n * (n + 1) // 2 for n in lengths)
     if flops_per_pair is None:
-        return Flops(tokens * flops_per_token, FORMULA_WITHOUT_ATTENTION)
-    return Flops(tokens * flops_per_token + pairs * flops_per_pair, FORMULA)
+        return tokens * flops_per_token, FORMULA_WITHOUT_ATTENTION
+    return tokens * flops_per_token + pairs * flops_per_pair, FORMULA
 
 
 def run_bytes(
@@ -62,30 +95,23 @@ def run_bytes(
 ) -> float:
     """The fewest bytes that must come from the GPU's memory: weights once a pass (beyond what a cache may hold), and at
     each decoding step of each sequence the keys and values of all tokens before it."""
-    weights = forward_passes * max(0.0, weight_bytes - CACHE_BYTES)
-    steps = 0
+    keys = 0
     for request in requests:
         # Step i (from 1) reads the keys and values of the prompt and of i - 1 generated tokens.
         n = max(0, request.output_tokens - 1)
-        steps += n * request.input_tokens + n * (n - 1) // 2
-    return weights + steps * kv_bytes_per_token
+        keys += n * request.input_tokens + n * (n - 1) // 2
+    return forward_passes * max(0.0, weight_bytes - CACHE_BYTES) + keys * kv_bytes_per_token
 
 
 def floor_s(bytes_read: float, flops: float, spec: GpuSpec, gpus: int = 1) -> float:
     """The least time (s) that memory and arithmetic of ``gpus`` equal GPUs allow: the roofline."""
-    memory_s = bytes_read / (gpus * spec.memory_bandwidth_bytes_per_s)
-    arithmetic_s = flops / (gpus * spec.peak_bf16_flops_per_s)
-    return max(memory_s, arithmetic_s)
+    return max(bytes_read / spec.memory_bandwidth_bytes_per_s, flops / spec.peak_bf16_flops_per_s) / gpus
 
 
-def floor_j(seconds: float, idle_power_w: float) -> float:
-    """The least energy (J): the roofline's time at idle power. No run can take less; a meter that says so is wrong."""
-    return seconds * idle_power_w
-
-
-def energy_optimality(bound_j: float, measured_j: float) -> float | None:
-    """Bound ÷ measured: 1 would be perfect; None where there is nothing to divide by."""
-    return bound_j / measured_j if measured_j > 0 else None
+def energy_optimality(floor_s: float, idle_power_w: float, measured_j: float) -> float | None:
+    """The least energy ÷ the measured one; None where there is nothing to divide by. The least is the roofline's time
+    at idle power: 1 would be perfect, and a meter that says more is wrong."""
+    return floor_s * idle_power_w / measured_j if measured_j > 0 else None
 
 
 def mfu(flops: float, seconds: float, spec: GpuSpec, gpus: int = 1) -> float | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pytest_llem.energy import physics, throttle
-from pytest_llem.energy.known_gpus import find_spec
+from pytest_llem.energy import nvml, physics
 from pytest_llem.energy.recording import Recording
 from pytest_llem.results.model import CrossCheck, DeviceEnergy, Interval
 from pytest_llem.results.spread import spread
@@ -102,7 +101,7 @@ def devices(measured: Measured, recording: Recording, idle: tuple[float, float] 
                 max_temperature_c=max((r.temperature_c for r in rows if r.temperature_c is not None), default=None),
                 mean_sm_clock_hz=_mean([r.sm_clock_hz for r in rows if r.sm_clock_hz is not None]),
                 throttle_reasons=tuple(
-                    dict.fromkeys(name for row in rows for name in throttle.names(row.throttle_reasons))
+                    dict.fromkeys(name for row in rows for name in nvml.throttle_reasons(row.throttle_reasons))
                 ),
             )
         )
@@ -178,23 +177,22 @@ def compute(worker: WorkerResult, recording: Recording, config: ExperimentConfig
     each = physics.Request(done["input_tokens"] // done["requests"], done["output_tokens"] // done["requests"])
     requests = [each] * done["requests"]
     use_cache = config.pytorch is None or config.pytorch.use_cache
-    flops = physics.run_flops(
+    flops, formula = physics.run_flops(
         requests, facts.flops_per_token, facts.attention_flops_per_token_pair, use_cache=use_cache
     )
-    fields |= {"flops": flops.total, "flops_formula": flops.formula}
-    spec = find_spec(recording.devices[0].name)
+    fields |= {"flops": flops, "flops_formula": formula}
+    spec = physics.find_spec(recording.devices[0].name)
     if spec is None:
         return fields
     count = len(recording.devices)
-    fields["mfu"] = physics.mfu(flops.total, done["duration_s"], spec, count)
+    fields["mfu"] = physics.mfu(flops, done["duration_s"], spec, count)
     if facts.weight_bytes is None or facts.kv_bytes_per_token is None:
         return fields
     passes = max(1, done["output_tokens"] // concurrency(config, worker))
     read = physics.run_bytes(requests, passes, facts.weight_bytes, facts.kv_bytes_per_token)
-    seconds = physics.floor_s(read, flops.total, spec, count)
+    seconds = physics.floor_s(read, flops, spec, count)
     if done["idle_power_w"] is not None and done["energy_j"]:
-        bound = physics.floor_j(seconds, done["idle_power_w"])
-        fields["energy_optimality"] = physics.energy_optimality(bound, done["energy_j"])
+        fields["energy_optimality"] = physics.energy_optimality(seconds, done["idle_power_w"], done["energy_j"])
     return fields
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_llem.energy import throttle
+from pytest_llem.energy import nvml
 from pytest_llem.energy.idle import Finding
 from pytest_llem.energy.recording import Recording
 from pytest_llem.energy.timeseries import write_timeseries
@@ -33,7 +33,7 @@ def quality(
     cost = recording.cost
     return {
         "warmup": Warmup(n=warmup.n, converged=warmup.converged, cv=warmup.cv, seconds=sum(warmup.durations_s)),
-        "throttled": any(throttle.is_thermal(mask) for mask in known) if known else None,
+        "throttled": any(nvml.is_throttled(mask) for mask in known) if known else None,
         "start_temperature_c": before[-1] if before else None,
         "recorder": RecorderCost(
             cpu_share=cost.cpu_share or 0.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llem.energy.known_gpus import SPECS
+from pytest_llem.energy.physics import SPECS
 from pytest_llem.report.html.roofline import position
 from tests.report.html.make_result import Load, make_result
 

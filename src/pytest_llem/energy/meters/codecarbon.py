@@ -11,11 +11,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
-from pytest_llem.energy.meter import CounterRead, Device, PowerRead, Sampler, Scope, Source
+from pytest_llem.energy.meter import CounterRead, Device, Sampler, Scope, Source
 from pytest_llem.energy.meters.nvml import NvmlMeter
 from pytest_llem.errors import MeterError
 
@@ -31,28 +30,14 @@ class CodeCarbonMeter:
     source: Source = "codecarbon"
     bracket_s = 0.3
 
-    @cached_property
-    def _gpus(self) -> tuple[Device, ...]:
+    def __init__(self) -> None:
         try:
-            return tuple(NvmlMeter().devices())
+            self._gpus = tuple(NvmlMeter().devices())
         except MeterError:
-            return ()
-
-    @property
-    def measured(self) -> bool:
-        return bool(self._gpus)
-
-    @property
-    def scope(self) -> Scope:
-        return "device" if self._gpus else "host"
-
-    @property
-    def method(self) -> str:
-        return "bracketed" if self._gpus else "counter_interpolated"
-
-    @property
-    def reads_disturb(self) -> bool:
-        return bool(self._gpus)
+            self._gpus = ()
+        self.measured = self.reads_disturb = bool(self._gpus)
+        self.scope: Scope = "device" if self._gpus else "host"
+        self.method = "bracketed" if self._gpus else "counter_interpolated"
 
     def devices(self) -> Sequence[Device]:
         if find_spec("codecarbon") is None:  # importing it takes a second, which is the recorder's to spend
@@ -63,11 +48,16 @@ class CodeCarbonMeter:
         return CodeCarbonSampler(devices)
 
 
-class CodeCarbonSampler:
+class CodeCarbonSampler(Sampler):
     """One tracker for each device, since a tracker reports only the sum of its GPUs."""
 
     def __init__(self, devices: Sequence[Device]) -> None:
-        codecarbon, output = _codecarbon()
+        try:
+            import codecarbon
+            from codecarbon import output
+        except ImportError as error:
+            hint = "pip install 'pytest-llem[codecarbon]'"
+            raise MeterError(f"codecarbon cannot be imported: {error}", hint=hint) from None
         # CodeCarbon would take it for its list of GPUs, but the indices here are already NVML's own.
         os.environ.pop("CUDA_VISIBLE_DEVICES", None)
         self._trackers: dict[str, tuple[Any, list[Any]]] = {}
@@ -102,13 +92,6 @@ class CodeCarbonSampler:
         kwh = total.cpu_energy if device.index is None else total.gpu_energy
         return CounterRead(before, after, kwh * J_PER_KWH)
 
-    def power(self, device: Device, *, full: bool) -> PowerRead | None:
-        """CodeCarbon's power is its energy over the time since it last measured: nothing new."""
-        return None
-
-    def follow(self, pid: int) -> None:
-        """CodeCarbon measures the machine."""
-
     def close(self) -> None:
         for tracker, _ in self._trackers.values():
             tracker.stop()
@@ -122,14 +105,3 @@ def _handler(base: type[Any], totals: list[Any]) -> Any:
             totals.append(total)
 
     return Keep()
-
-
-def _codecarbon() -> tuple[Any, Any]:
-    try:
-        import codecarbon
-        from codecarbon import output
-    except ImportError as error:
-        raise MeterError(
-            f"codecarbon cannot be imported: {error}", hint="pip install 'pytest-llem[codecarbon]'"
-        ) from None
-    return codecarbon, output

@@ -49,14 +49,14 @@ class CpuEstimateMeter:
     def devices(self) -> Sequence[Device]:
         if not Path("/proc/self/stat").exists():
             raise MeterError("no /proc: CPU time of other processes cannot be read", hint="this meter needs Linux")
-        watts = watts_per_core()
-        return [Device(uuid="cpu", name=_cpu_name(), extra={"watts_per_core": str(watts)})]
+        name = cpu_model() or platform.machine() or "CPU"
+        return [Device(uuid="cpu", name=name, extra={"watts_per_core": str(watts_per_core())})]
 
     def open(self, devices: Sequence[Device], pid: int | None) -> Sampler:
         return CpuEstimateSampler(watts_per_core(), pid)
 
 
-class CpuEstimateSampler:
+class CpuEstimateSampler(Sampler):
     """Joules of one process tree since it was first followed."""
 
     def __init__(self, watts: float, pid: int | None) -> None:
@@ -79,15 +79,11 @@ class CpuEstimateSampler:
     def follow(self, pid: int) -> None:
         self._tree.follow(pid)
 
-    def close(self) -> None:
-        """Nothing is held open."""
 
-
-def _cpu_name() -> str:
+def cpu_model() -> str | None:
+    """What Linux calls this machine's CPU; None where it does not say."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        pass  # the name is for people only
-    return platform.machine() or "CPU"
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)

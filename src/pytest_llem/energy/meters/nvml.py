@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from pytest_llem.energy import nvml
+from pytest_llem.energy.gpus import handle_of, list_gpus
 from pytest_llem.energy.meter import CounterRead, Device, PowerRead, Sampler, Scope, Source
 from pytest_llem.errors import MeterError
 
@@ -28,44 +29,33 @@ class NvmlMeter:
     @cached_property
     def source(self) -> Source:
         """``nvml_counter`` where every GPU has an energy counter, else ``nvml_power``."""
-        pynvml = nvml.library()
-        handles = [pynvml.nvmlDeviceGetHandleByUUID(device.uuid) for device in self.devices()]
-        reads = [nvml.optional(pynvml, pynvml.nvmlDeviceGetTotalEnergyConsumption, handle) for handle in handles]
+        handles = [handle_of(device.uuid) for device in self.devices()]
+        reads = [nvml.ask("nvmlDeviceGetTotalEnergyConsumption", handle) for handle in handles]
         return "nvml_power" if None in reads else "nvml_counter"
 
-    @property
+    @cached_property
     def method(self) -> str:
         return "bracketed" if self.source == "nvml_counter" else "power_integral"
 
     def devices(self) -> Sequence[Device]:
         """Every GPU that is not cut into MIG slices, in NVML's order; MeterError if there is none."""
-        pynvml = nvml.library()
-        count = pynvml.nvmlDeviceGetCount()
-        if count == 0:
+        gpus = list_gpus()
+        if not gpus:
             raise MeterError("NVML sees no GPU", hint="in a container: was it started with the GPU (--gpus all)?")
-        handles = [(index, pynvml.nvmlDeviceGetHandleByIndex(index)) for index in range(count)]
-        whole = [(index, handle) for index, handle in handles if not nvml.mig_enabled(pynvml, handle)]
+        whole = [gpu for gpu in gpus if not gpu.mig]
         if not whole:
             raise MeterError("every GPU is cut into MIG slices", hint=nvml.MIG_HINT)
-        driver = nvml.text(pynvml.nvmlSystemGetDriverVersion())
-        return [_device(pynvml, index, handle, driver) for index, handle in whole]
+        limits = [nvml.scaled(1e-3, "nvmlDeviceGetEnforcedPowerLimit", handle_of(gpu.uuid)) for gpu in whole]
+        driver = nvml.ask("nvmlSystemGetDriverVersion") or ""
+        return [
+            Device(gpu.uuid, gpu.name, gpu.index, limit_w, driver) for gpu, limit_w in zip(whole, limits, strict=True)
+        ]
 
     def open(self, devices: Sequence[Device], pid: int | None) -> Sampler:
         return NvmlSampler(devices)
 
 
-def _device(pynvml: Any, index: int, handle: Any, driver: str) -> Device:
-    limit_mw = nvml.optional(pynvml, pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
-    return Device(
-        uuid=nvml.text(pynvml.nvmlDeviceGetUUID(handle)),
-        name=nvml.text(pynvml.nvmlDeviceGetName(handle)),
-        index=index,
-        power_limit_w=None if limit_mw is None else limit_mw / 1e3,
-        driver=driver,
-    )
-
-
-class NvmlSampler:
+class NvmlSampler(Sampler):
     """Reads GPUs by UUID; raises MeterError when one is lost."""
 
     def __init__(self, devices: Sequence[Device]) -> None:
@@ -76,7 +66,8 @@ class NvmlSampler:
         # The documentation of nvmlDeviceGetPowerUsage: a one-second average from Ampere on, but instant on GA100 and
         # on everything older.
         self._usage_is_instant = {
-            device.uuid: any(name in device.name for name in GA100) or self._architecture(device) < AMPERE
+            device.uuid: any(name in device.name for name in GA100)
+            or (nvml.ask("nvmlDeviceGetArchitecture", self._handles[device.uuid]) or AMPERE) < AMPERE
             for device in devices
         }
 
@@ -95,12 +86,23 @@ class NvmlSampler:
         handle = self._handles[device.uuid]
         now = time.monotonic()
         try:
-            instant_w, average_w = self._powers(device)
+            instant_w, average_w = self._powers(device.uuid)
         except self._pynvml.NVMLError as error:
             raise self._lost(device, error) from None
         if not full:
             return PowerRead(now, instant_w, average_w)
-        return self._full(handle, now, instant_w, average_w)
+        use = nvml.ask("nvmlDeviceGetUtilizationRates", handle)
+        return PowerRead(
+            time=now,
+            instant_w=instant_w,
+            average_w=average_w,
+            temperature_c=nvml.temperature_c(handle),
+            memory_bytes=nvml.used_memory_bytes(handle),
+            utilization=None if use is None else use.gpu / 100,
+            sm_clock_hz=nvml.scaled(1e6, "nvmlDeviceGetClockInfo", handle, nvml.SM_CLOCK),
+            memory_clock_hz=nvml.scaled(1e6, "nvmlDeviceGetClockInfo", handle, nvml.MEMORY_CLOCK),
+            throttle_reasons=nvml.ask("nvmlDeviceGetCurrentClocksThrottleReasons", handle),
+        )
 
     def history(self, device: Device, since: float) -> Sequence[PowerRead]:
         """The driver's own samples of instant power, one each 20 ms on an H200, which keeps the last 2.4 s."""
@@ -113,71 +115,42 @@ class NvmlSampler:
             return []
         except pynvml.NVMLError as error:
             raise self._lost(device, error) from None
-        wide = kind == pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG
         return [
-            PowerRead(s.timeStamp / 1e6 - offset, (s.sampleValue.ullVal if wide else s.sampleValue.uiVal) / 1e3)
-            for s in samples
-            if s.timeStamp > last_seen_us
+            PowerRead(sample.timeStamp / 1e6 - offset, self._watts(kind, sample.sampleValue))
+            for sample in samples
+            if sample.timeStamp > last_seen_us
         ]
-
-    def follow(self, pid: int) -> None:
-        """A GPU's meter does not care whose work it is."""
 
     def close(self) -> None:
         self._pynvml.nvmlShutdown()
 
     def _handle(self, device: Device) -> Any:
-        pynvml = self._pynvml
-        try:
-            handle = pynvml.nvmlDeviceGetHandleByUUID(device.uuid)
-        except pynvml.NVMLError as error:
-            raise MeterError(f"no GPU {device.uuid}: {error}", hint="nvidia-smi -L lists the UUIDs") from None
-        if device.uuid.startswith("MIG-") or nvml.mig_enabled(pynvml, handle):
+        handle = handle_of(device.uuid)
+        if device.uuid.startswith("MIG-") or nvml.mig_enabled(handle):
             raise MeterError(f"{device.name} {device.uuid}: MIG is not supported", hint=nvml.MIG_HINT)
         return handle
 
-    def _architecture(self, device: Device) -> int:
-        answer = nvml.optional(self._pynvml, self._pynvml.nvmlDeviceGetArchitecture, self._handles[device.uuid])
-        return AMPERE if answer is None else int(answer)
-
-    def _powers(self, device: Device) -> tuple[float | None, float | None]:
+    def _powers(self, uuid: str) -> tuple[float | None, float | None]:
         """Instant and averaged power, W; a figure that this GPU does not have is None."""
-        handle = self._handles[device.uuid]
-        if self._instant[device.uuid]:
-            return self._field_powers(handle)
-        usage_w = self._pynvml.nvmlDeviceGetPowerUsage(handle) / 1e3
-        return (usage_w, None) if self._usage_is_instant[device.uuid] else (None, usage_w)
+        if self._instant[uuid]:
+            return self._field_powers(self._handles[uuid])
+        usage_w = self._pynvml.nvmlDeviceGetPowerUsage(self._handles[uuid]) / 1e3
+        return (usage_w, None) if self._usage_is_instant[uuid] else (None, usage_w)
 
     def _field_powers(self, handle: Any) -> tuple[float | None, float | None]:
         try:
-            instant, average = self._pynvml.nvmlDeviceGetFieldValues(handle, self._fields)
+            fields = self._pynvml.nvmlDeviceGetFieldValues(handle, self._fields)
         except (self._pynvml.NVMLError_NotSupported, self._pynvml.NVMLError_FunctionNotFound):
             return None, None
-        return self._watts(instant), self._watts(average)
-
-    def _watts(self, field: Any) -> float | None:
-        if field.nvmlReturn != self._pynvml.NVML_SUCCESS:
-            return None
-        wide = field.valueType == self._pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG
-        return float(field.value.ullVal if wide else field.value.uiVal) / 1e3
-
-    def _full(self, handle: Any, now: float, instant_w: float | None, average_w: float | None) -> PowerRead:
-        pynvml = self._pynvml
-        memory = nvml.optional(pynvml, pynvml.nvmlDeviceGetMemoryInfo, handle, version=pynvml.nvmlMemory_v2)
-        use = nvml.optional(pynvml, pynvml.nvmlDeviceGetUtilizationRates, handle)
-        sm_mhz = nvml.optional(pynvml, pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM)
-        memory_mhz = nvml.optional(pynvml, pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_MEM)
-        return PowerRead(
-            time=now,
-            instant_w=instant_w,
-            average_w=average_w,
-            temperature_c=nvml.optional(pynvml, pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU),
-            memory_bytes=None if memory is None else memory.used,
-            utilization=None if use is None else use.gpu / 100,
-            sm_clock_hz=None if sm_mhz is None else sm_mhz * 1e6,
-            memory_clock_hz=None if memory_mhz is None else memory_mhz * 1e6,
-            throttle_reasons=nvml.optional(pynvml, pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle),
+        success = self._pynvml.NVML_SUCCESS
+        instant, average = (
+            self._watts(field.valueType, field.value) if field.nvmlReturn == success else None for field in fields
         )
+        return instant, average
+
+    def _watts(self, kind: int, value: Any) -> float:
+        wide = kind == self._pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG
+        return float(value.ullVal if wide else value.uiVal) / 1e3
 
     def _lost(self, device: Device, error: Exception) -> MeterError:
-        return MeterError(f"{device.name} {device.uuid}: {error}", hint="see dmesg for an Xid message of the driver")
+        return MeterError(f"{device.name} {device.uuid}: {error}", hint=nvml.LOST_HINT)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_llem.energy.meter import CounterRead, Device, PowerRead, Sampler, Scope, Source
+from pytest_llem.energy.meter import CounterRead, Device, Sampler, Scope, Source
 from pytest_llem.errors import MeterError
 
 POWERCAP = Path("/sys/class/powercap")
@@ -72,7 +72,7 @@ class RaplMeter:
         return RaplSampler({device.uuid: [Domain(folder) for folder in packages[device.uuid]] for device in devices})
 
 
-class RaplSampler:
+class RaplSampler(Sampler):
     """Sums the domains of each package."""
 
     def __init__(self, domains: dict[str, list[Domain]]) -> None:
@@ -82,16 +82,6 @@ class RaplSampler:
         before = time.monotonic()
         energy_j = sum(domain.energy_j() for domain in self._domains[device.uuid])
         return CounterRead(before, time.monotonic(), energy_j)
-
-    def power(self, device: Device, *, full: bool) -> PowerRead | None:
-        """RAPL has no power of its own."""
-        return None
-
-    def follow(self, pid: int) -> None:
-        """A package's meter does not care whose work it is."""
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
 
 def find_packages(root: Path) -> dict[str, list[Path]]:

@@ -34,10 +34,7 @@ class ReplayMeter:
         """``place`` is FILE or FILE#NAME; raises TraceError or MeterError if there is no such trace."""
         self._trace = _find(place)
         self.name = f"replay:{place}"
-
-    @property
-    def method(self) -> str:
-        return "bracketed" if len(self._trace.energy) else "power_integral"
+        self.method = "bracketed" if len(self._trace.energy) else "power_integral"
 
     def devices(self) -> Sequence[Device]:
         trace = self._trace
@@ -61,7 +58,7 @@ def _find(place: str) -> Trace:
     raise MeterError(f"{file}: no trace {name!r}" if name else f"{file}: no trace in it", hint=f"traces: {names}")
 
 
-class ReplaySampler:
+class ReplaySampler(Sampler):
     """Answers with the value that the recording held as long after its beginning."""
 
     def __init__(self, trace: Trace) -> None:
@@ -89,12 +86,6 @@ class ReplaySampler:
         _, moment = self._moment(now)
         instant_w, average_w = self._power_w[max(0, bisect_right(self._power_times, moment) - 1)]
         return PowerRead(now, _known(instant_w), _known(average_w))
-
-    def follow(self, pid: int) -> None:
-        """A recording does not care whose work it is."""
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
     def _moment(self, now: float) -> tuple[int, float]:
         """How often the recording has ended already, and the time in it that is playing."""

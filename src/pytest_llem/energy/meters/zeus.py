@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
 
 from pytest_llem.energy.meter import CounterRead, Device, PowerRead, Sampler, Scope, Source
 from pytest_llem.energy.meters.nvml import NvmlMeter
@@ -39,18 +38,21 @@ class ZeusMeter:
         return ZeusSampler(devices)
 
 
-class ZeusSampler:
+class ZeusSampler(Sampler):
     """Reads through one ZeusMonitor; it never synchronises with a workload, which runs in another process anyhow."""
 
     def __init__(self, devices: Sequence[Device]) -> None:
-        monitor_class = _zeus_monitor_class()
+        try:
+            from zeus.monitor import ZeusMonitor
+        except ImportError as error:
+            raise MeterError(f"zeus cannot be imported: {error}", hint="pip install 'pytest-llem[zeus]'") from None
         # Zeus would take CUDA_VISIBLE_DEVICES for a renumbering, but the indices here are already NVML's own.
         os.environ.pop("CUDA_VISIBLE_DEVICES", None)
         indices = {device.uuid: device.index for device in devices if device.index is not None}
         if len(indices) != len(devices):
             raise MeterError("zeus measures GPUs only", hint="--llem-meter=auto finds the meter of this machine")
         try:
-            self._monitor = monitor_class(gpu_indices=list(indices.values()), cpu_indices=[])
+            self._monitor = ZeusMonitor(gpu_indices=list(indices.values()), cpu_indices=[])
         except Exception as error:  # Zeus raises ValueError, RuntimeError and its own
             raise MeterError(f"zeus: {error}", hint="llem doctor shows which meters work here") from None
         self._indices = indices
@@ -73,17 +75,3 @@ class ZeusSampler:
         except Exception:
             return None  # some GPUs have no instant power; Zeus measures energy without it
         return PowerRead(now, power_mw / 1e3)
-
-    def follow(self, pid: int) -> None:
-        """A GPU's meter does not care whose work it is."""
-
-    def close(self) -> None:
-        """Zeus holds nothing that has to be given back."""
-
-
-def _zeus_monitor_class() -> Any:
-    try:
-        from zeus.monitor import ZeusMonitor
-    except ImportError as error:
-        raise MeterError(f"zeus cannot be imported: {error}", hint="pip install 'pytest-llem[zeus]'") from None
-    return ZeusMonitor

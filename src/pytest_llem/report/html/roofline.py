@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_llem.energy.known_gpus import find_spec
+from pytest_llem.energy.physics import find_spec
 from pytest_llem.results.model import ExperimentResult
 
 

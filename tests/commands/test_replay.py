@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llem.energy.replay import replay
+from pytest_llem.commands.replay import replay, replay_json
 from pytest_llem.energy.simulate import pulse, simulate
 from pytest_llem.energy.trace import dump_traces
 
@@ -22,7 +22,7 @@ def recording(tmp_path: Path) -> Path:
 
 
 def test_good_and_broken_traces_stand_side_by_side(recording: Path) -> None:
-    good, broken = json.loads(json.dumps(replay(recording), allow_nan=False))["traces"]
+    good, broken = json.loads(json.dumps(replay_json(replay(recording)), allow_nan=False))["traces"]
     assert (good["name"], good["method"], good["valid"], good["reasons"]) == ("good", "bracketed", True, [])
     assert good["energy_j"] == pytest.approx(250.0, rel=0.005)
     assert good["ci95"][0] < 250.0 < good["ci95"][1]
@@ -35,6 +35,6 @@ def test_good_and_broken_traces_stand_side_by_side(recording: Path) -> None:
 
 
 def test_the_method_is_the_one_asked_for(recording: Path) -> None:
-    assert replay(recording, "counter_delta")["traces"][0]["method"] == "counter_delta"
+    assert replay(recording, "counter_delta")[0].method == "counter_delta"
     with pytest.raises(ValueError, match="unknown method"):
         replay(recording, "guess")
