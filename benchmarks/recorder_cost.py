@@ -15,15 +15,15 @@ from pathlib import Path
 
 from pytest_llem.energy.choose import choose_meter
 from pytest_llem.energy.doctor import examine
-from pytest_llem.energy.meter import CounterRead, Device, PowerRead
+from pytest_llem.energy.meter import CounterRead, Device, PowerRead, Sampler
 from pytest_llem.energy.record_format import Pace, RecorderCost
-from pytest_llem.energy.recorder_process import Recording
+from pytest_llem.energy.recorder_process import Loop
 
 READ_S = 2.8e-3  # of an H200's counter
 PACES: tuple[Pace, ...] = ("quiet", "slow", "dense")
 
 
-class SimulatedSampler:
+class SimulatedSampler(Sampler):
     """Reads that take as long as those of an H200. Its counter is read by waiting (``time.sleep``) or by computing."""
 
     def __init__(self, spend: Callable[[float], None]) -> None:
@@ -38,12 +38,6 @@ class SimulatedSampler:
         now = time.monotonic()
         return PowerRead(now, 500.0, 500.0, 40.0, 0, 0.5, 2e9, 3e9, 0) if full else PowerRead(now, 500.0, 500.0)
 
-    def follow(self, pid: int) -> None:
-        """Nothing is followed."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 def compute(seconds: float) -> None:
     end = time.monotonic() + seconds
@@ -54,14 +48,14 @@ def compute(seconds: float) -> None:
 def record(devices: int, spend: Callable[[float], None], *, pace: Pace, seconds: float) -> RecorderCost:
     with tempfile.TemporaryDirectory() as folder, FileIO(str(Path(folder) / "samples.jsonl"), "w") as file:
         gpus = [Device(f"GPU-{i}", "simulated", i) for i in range(devices)]
-        recording = Recording(SimulatedSampler(spend), gpus, file, reads_disturb=True)
-        recording.read_all()
-        recording.set_pace(pace)
+        loop = Loop(SimulatedSampler(spend), gpus, file, reads_disturb=True)
+        loop.read_all()
+        loop.set_pace(pace)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            time.sleep(max(0.0, recording.next_due() - time.monotonic()))
-            recording.work()
-        return recording.cost()
+            time.sleep(max(0.0, loop.next_due() - time.monotonic()))
+            loop.work()
+        return loop.cost()
 
 
 def simulated(seconds: float) -> None:

@@ -56,7 +56,7 @@ def llem_gpu(llem_bench: WatchedBench) -> Iterator[Gpu]:
 
 @pytest.fixture
 def llem_meter(llem_bench: WatchedBench, tmp_path: Path) -> Iterator[Recorder]:
-    """A running recorder on all devices of the chosen meter: ``llem_meter.dense(True)``, ``llem_meter.read()``."""
+    """A running recorder on all devices of the chosen meter: ``llem_meter.pace("dense")``, ``llem_meter.read()``."""
     from pytest_llem.energy.recorder import Recorder
 
     plan = llem_bench.plan

@@ -39,7 +39,7 @@ def test_gpus_and_driver(fake_nvml: Install) -> None:
     fake_nvml(FakeGpu(uuid="GPU-a"))
     found = snapshot()
     assert found.driver is not None
-    assert (found.driver["version"], found.driver["cuda"]) == ("580.159", "13.0")
+    assert (found.driver.version, found.driver.cuda) == ("580.159", "13.0")
     (gpu,) = found.gpus
     assert (gpu["uuid"], gpu["vbios"], gpu["power_limit_w"], gpu["ecc"]) == ("GPU-a", "96.00.A5.00.01", 700.0, True)
     assert (gpu["max_sm_clock_hz"], gpu["persistence_mode"]) == (1.98e9, True)

@@ -18,11 +18,11 @@ import pytest
 from pytest_llem.energy.choose import choose_meter
 from pytest_llem.energy.doctor import examine
 from pytest_llem.energy.environment import snapshot
+from pytest_llem.energy.estimators.knots import find_knots
 from pytest_llem.energy.gpus import Gpu, list_gpus, processes_on, select_gpus, used_memory_bytes
 from pytest_llem.energy.idle import check_idle, state_of, wait_until_idle, wait_until_settled
 from pytest_llem.energy.meter import Device
 from pytest_llem.energy.recorder import Recorder
-from pytest_llem.energy.recording import counter_steps
 from pytest_llem.errors import MeterError
 
 pytestmark = pytest.mark.gpu
@@ -87,15 +87,13 @@ def test_a_squatting_process_is_found_and_its_end_is_noticed(gpu: Gpu) -> None:
 def test_the_counter_steps_and_agrees_with_power_under_load(device: Device, gpu: Gpu, tmp_path: Path) -> None:
     with Recorder("nvml", [device], tmp_path) as recorder, another_process(gpu, 4 * GIB, "load"):
         time.sleep(1.0)
-        recorder.dense(True)
+        recorder.pace("dense")
         start = time.monotonic()
         time.sleep(4.0)
         end = time.monotonic()
         recording = recorder.stop()
     assert recording.meter.source == "nvml_counter"
-    steps = counter_steps(recording.energy[device.uuid])
-    steps = steps[(steps[:, 0] > start) & (steps[:, 1] < end)]
-    period_s = float(np.median(np.diff(steps[:, :2].mean(axis=1))))
+    period_s = find_knots(recording.trace(device.uuid, "load", start, end, (), 0.0)).period
     power = recording.mean_power(device.uuid, start, end)
     samples = recording.power[device.uuid]
     instant_w = float(np.mean(samples[(samples[:, 0] > start) & (samples[:, 0] < end), 1]))
@@ -163,7 +161,7 @@ def test_a_gpu_settles_after_a_load(gpu: Gpu) -> None:
 def test_the_environment_knows_the_gpu(gpu: Gpu) -> None:
     found = snapshot()
     assert found.driver is not None
-    assert found.driver["cuda"] is not None
+    assert found.driver.cuda is not None
     facts = next(facts for facts in found.gpus if facts["uuid"] == gpu.uuid)
     print(found.driver, facts)
     assert facts["vbios"] is not None

@@ -52,10 +52,10 @@ def devices_of(*gpus: FakeGpu) -> list[Device]:
 
 def test_it_records_often_near_edges_and_seldom_between(tmp_path: Path) -> None:
     with Recorder("cpu-estimate", [CPU], tmp_path, pid=os.getpid()) as recorder:
-        recorder.dense(True)
+        recorder.pace("dense")
         time.sleep(0.6)
         edge = time.monotonic()
-        recorder.dense(False)
+        recorder.pace("slow")
         time.sleep(1.3)
         recording = recorder.stop()
     energy = recording.energy["cpu"]
@@ -80,7 +80,7 @@ def test_what_it_reads_is_the_workload_s(tmp_path: Path) -> None:
         process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
         try:
             recorder.follow(process.pid)
-            recorder.dense(True)
+            recorder.pace("dense")
             time.sleep(1.0)
             recording = recorder.read()
             end = recording.last_time()
@@ -98,11 +98,11 @@ def test_what_it_reads_is_the_workload_s(tmp_path: Path) -> None:
 
 def test_a_killed_recorder_leaves_what_it_wrote(tmp_path: Path) -> None:
     with Recorder("cpu-estimate", [CPU], tmp_path, pid=os.getpid()) as recorder:
-        recorder.dense(True)
+        recorder.pace("dense")
         time.sleep(0.2)
         os.kill(recorder_pid(tmp_path), signal.SIGKILL)
         until(lambda: recorder.read().lost is not None)
-        recorder.dense(False)
+        recorder.pace("slow")
         recording = recorder.stop()
     assert recording.lost is not None
     assert recording.lost.device is None
@@ -135,7 +135,7 @@ def test_a_lost_gpu_ends_its_own_samples_only(tmp_path: Path, shadow_gpus: Shado
     gpus = (FakeGpu(uuid="GPU-a"), FakeGpu(uuid="GPU-b", lost_after_s=0.4))
     shadow_gpus(*gpus)
     with Recorder("nvml", devices_of(*gpus), tmp_path) as recorder:
-        recorder.dense(True)
+        recorder.pace("dense")
         time.sleep(0.9)
         recording = recorder.stop()
     assert recording.lost is not None
@@ -149,7 +149,7 @@ def test_several_gpus_are_read_in_turn(tmp_path: Path, shadow_gpus: ShadowGpus) 
     gpus = [FakeGpu(uuid=f"GPU-{i}", power_w=100.0 * (i + 1)) for i in range(4)]
     shadow_gpus(*gpus)
     with Recorder("nvml", devices_of(*gpus), tmp_path) as recorder:
-        recorder.dense(True)
+        recorder.pace("dense")
         start = time.monotonic()
         time.sleep(0.8)
         recording = recorder.stop()
@@ -248,7 +248,7 @@ def test_a_third_party_s_meter_may_print_and_fail(tmp_path: Path, monkeypatch: p
     )
     assert make_meter("theirs").name == "theirs"
     with Recorder("theirs", [CPU], tmp_path) as recorder:
-        recorder.dense(True)
+        recorder.pace("dense")
         time.sleep(0.3)
         recording = recorder.stop()
     assert len(recording.energy["cpu"]) == 5
@@ -273,7 +273,7 @@ def test_a_recorder_that_crashes_at_the_start_shows_its_last_words(
 
 def test_commands_need_a_started_recorder(tmp_path: Path) -> None:
     with pytest.raises(MeterError, match="not running"):
-        Recorder("cpu-estimate", [CPU], tmp_path).dense(True)
+        Recorder("cpu-estimate", [CPU], tmp_path).pace("dense")
 
 
 def test_stopping_twice_gives_the_same_recording(tmp_path: Path) -> None:

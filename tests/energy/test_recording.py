@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pytest_llem.energy import record_format
 from pytest_llem.energy.meter import CounterRead, Device, MeterInfo, PowerRead
-from pytest_llem.energy.record_format import Header, RecorderCost
-from pytest_llem.energy.recording import Recording, counter_steps, read_recording
+from pytest_llem.energy.record_format import Header, line
+from pytest_llem.energy.recording import Recording, read_recording
 from pytest_llem.energy.trace import Mark
 from pytest_llem.errors import MeterError
 
@@ -25,9 +25,9 @@ def stepping(seconds: float, watts: float, reads: np.ndarray) -> list[CounterRea
 
 
 def write(path: Path, energy: list[CounterRead], power: list[PowerRead], *extra: bytes) -> Path:
-    lines = [record_format.encode_header(Header(METER, (GPU, OTHER), 1))]
-    lines += [record_format.encode_counter(0, read) for read in energy]
-    lines += [record_format.encode_power(0, read, full=read.temperature_c is not None) for read in power]
+    lines = [Header(METER, (GPU, OTHER), 1).encode()]
+    lines += [line("e", 0, *astuple(read)) for read in energy]
+    lines += [line("p" if read.temperature_c is None else "f", 0, *astuple(read)) for read in power]
     path.write_bytes(b"".join([*lines, *extra]))
     return path
 
@@ -42,8 +42,8 @@ def recording(tmp_path: Path, jittered: np.ndarray) -> Recording:
     power = [
         PowerRead(t, 100.0 + i % 2, None, 40.0, 5 * i, 0.5, 1e9, 2e9, 4) for i, t in enumerate((0.1, 0.2, 0.3, 0.4))
     ]
-    cost = record_format.encode_cost(RecorderCost(0.1, 2.0, 0.0, 0.0, 3, 0.009, 4, 0.001))
-    path = write(tmp_path / "samples.jsonl", stepping(4, 250, jittered), power, cost, record_format.encode_end(5.0))
+    cost = line("c", 0.1, 2.0, 0.0, 0.0, 3, 0.009, 4, 0.001)
+    path = write(tmp_path / "samples.jsonl", stepping(4, 250, jittered), power, cost, line("end", 5.0))
     return read_recording(path)
 
 
@@ -83,9 +83,9 @@ def test_the_driver_s_samples_are_taken_only_where_they_are_instant(tmp_path: Pa
     watts = np.where((times > 1.0) & (times < 2.0), 500.0, 100.0)
     if averaged:
         watts = np.convolve(np.concatenate((np.full(49, 100.0), watts)), np.full(50, 0.02), mode="valid")
-    own = [PowerRead(t, w) for t, w in zip(times.tolist(), watts.tolist(), strict=True)]
-    extra = record_format.encode_pace(0.9, "quiet"), record_format.encode_pace(2.1, "dense")
-    path = write(tmp_path / "s.jsonl", [], polled, record_format.encode_history(0, own), *extra)
+    own = zip(times.tolist(), watts.tolist(), strict=True)
+    extra = line("pace", 0.9, "quiet"), line("pace", 2.1, "dense"), *(line("h", 0, t, w) for t, w in own)
+    path = write(tmp_path / "s.jsonl", [], polled, *extra)
     trace = read_recording(path).trace("GPU-a", "x", 1.0, 2.0, [], 0.5)
     assert np.median(np.diff(trace.power[:, 0])) == pytest.approx(0.07 if averaged else 0.02)
     assert trace.power[0, 0] == pytest.approx(0.4, abs=0.08)  # the margin lies beyond the quiet time
@@ -128,7 +128,6 @@ def test_the_average_stands_in_for_a_missing_instant_power(tmp_path: Path) -> No
 
 def test_a_counter_that_stands_still_has_no_steps(tmp_path: Path, jittered: np.ndarray) -> None:
     recording = read_recording(write(tmp_path / "s.jsonl", stepping(4, 0, jittered), []))
-    assert len(counter_steps(recording.energy["GPU-a"])) == 0
     assert recording.mean_power("GPU-a", 0, 4) is None
 
 
@@ -150,14 +149,14 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path, jittered: np.ndarray) -> No
 
 
 def test_a_lost_device_is_known_by_its_uuid(tmp_path: Path) -> None:
-    extra = (record_format.encode_lost(1, 3.5, "GPU is lost"), record_format.encode_lost(0, 4.0, "so is this"))
+    extra = (line("x", 1, 3.5, "GPU is lost"), line("x", 0, 4.0, "so is this"))
     lost = read_recording(write(tmp_path / "s.jsonl", [], [], *extra)).lost
     assert lost is not None
     assert (lost.device, lost.time, lost.message) == ("GPU-b", 3.5, "GPU is lost")
 
 
 @pytest.mark.parametrize(
-    ("damage", "line"),
+    ("damage", "number"),
     [
         (b"garbage\n", 2),
         (b'["z", 0]\n', 2),
@@ -167,9 +166,9 @@ def test_a_lost_device_is_known_by_its_uuid(tmp_path: Path) -> None:
         (b"\n", 2),
     ],
 )
-def test_damage_in_the_middle_is_an_error_with_its_line(tmp_path: Path, damage: bytes, line: int) -> None:
-    path = write(tmp_path / "s.jsonl", [], [], damage, record_format.encode_end(1.0))
-    with pytest.raises(MeterError, match=rf"s\.jsonl:{line}: damaged"):
+def test_damage_in_the_middle_is_an_error_with_its_line(tmp_path: Path, damage: bytes, number: int) -> None:
+    path = write(tmp_path / "s.jsonl", [], [], damage, line("end", 1.0))
+    with pytest.raises(MeterError, match=rf"s\.jsonl:{number}: damaged"):
         read_recording(path)
 
 

@@ -28,7 +28,7 @@ def examine(meter: str = "auto", results: Path = Path("llem-results")) -> dict[s
     environment = snapshot()
     found: dict[str, Any] = {
         "gpus": list(environment.gpus),
-        "driver": environment.driver,
+        "driver": None if environment.driver is None else asdict(environment.driver),
         "versions": environment.versions,
         "meter": _meter(meter, problems),
         "docker": _docker(),

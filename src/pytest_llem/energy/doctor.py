@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from pytest_llem.energy.estimators.knots import find_knots
 from pytest_llem.energy.meter import Device, MeterInfo
 from pytest_llem.energy.record_format import RecorderCost
 from pytest_llem.energy.recorder import Recorder
-from pytest_llem.energy.recording import Recording, counter_steps
+from pytest_llem.energy.recording import Recording
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class DeviceReport:
     """One device as it was, with no workload of ours. None: this meter has no such thing, or it never stepped."""
 
     device: Device
-    step_period_s: float | None  # median time between two steps of the counter
-    step_period_spread_s: float | None  # half of the middle 90 %
+    step_period_s: float | None  # time between two steps of the counter
+    step_period_sd_s: float | None  # how well that is known, as a standard deviation
     counter_read_s: float | None  # median cost of one read
     power_period_s: float | None  # median time between two new values of the instant power
     idle_power_w: float | None
@@ -43,11 +44,11 @@ class MeterReport:
 def examine(meter_name: str, devices: Sequence[Device], folder: Path, seconds: float = 3.0) -> MeterReport:
     """Record ``devices`` for ``seconds`` as near an edge and as long as between edges; raises MeterError."""
     with Recorder(meter_name, devices, folder) as recorder:
-        recorder.dense(True)
+        recorder.pace("dense")
         start = time.monotonic()
         time.sleep(seconds)
         middle = time.monotonic()
-        recorder.dense(False)
+        recorder.pace("slow")
         time.sleep(seconds)
         recording = recorder.stop()
     cost = recording.cost
@@ -63,24 +64,21 @@ def examine(meter_name: str, devices: Sequence[Device], folder: Path, seconds: f
 
 def _report(recording: Recording, device: Device, start: float, end: float) -> DeviceReport:
     energy, power = recording.energy[device.uuid], recording.power[device.uuid]
-    steps = counter_steps(energy[(energy[:, 0] >= start) & (energy[:, 0] <= end)])
-    times = (steps[:, 0] + steps[:, 1]) / 2
-    periods = np.diff(times)
-    watts = np.diff(steps[:, 2]) / periods if len(periods) else power[:, 1][np.isfinite(power[:, 1])]
+    trace = recording.trace(device.uuid, "", start, end, (), 0.0)
+    knots = find_knots(trace) if len(trace.energy) >= 2 else None
+    if knots is not None and len(knots.time) < 2:
+        knots = None  # it stood still
+    instant = power[np.isfinite(power[:, 1])]
+    watts = instant[:, 1] if knots is None else np.diff(knots.energy) / np.diff(knots.time)
+    renewed = instant[np.flatnonzero(np.diff(instant[:, 1])) + 1, 0]
     idle = recording.mean_power(device.uuid, start, end)
     return DeviceReport(
         device=device,
-        step_period_s=float(np.median(periods)) if len(periods) else None,
-        step_period_spread_s=float(np.diff(np.quantile(periods, [0.05, 0.95]))[0] / 2) if len(periods) else None,
+        step_period_s=None if knots is None else knots.period,
+        step_period_sd_s=None if knots is None else knots.period_sd,
         counter_read_s=float(np.median(energy[:, 1] - energy[:, 0])) if len(energy) else None,
-        power_period_s=_period_of_changes(power[:, 0], power[:, 1]),
+        power_period_s=float(np.median(np.diff(renewed))) if len(renewed) >= 2 else None,
         idle_power_w=None if idle is None else idle[0],
         idle_power_ci95_w=None if idle is None else idle[1:],
         noise_w=float(np.std(watts, ddof=1)) if len(watts) >= 2 else None,
     )
-
-
-def _period_of_changes(times: np.ndarray, values: np.ndarray) -> float | None:
-    known = np.isfinite(values)
-    changed = np.flatnonzero(np.diff(values[known]) != 0) + 1
-    return float(np.median(np.diff(times[known][changed]))) if len(changed) >= 2 else None

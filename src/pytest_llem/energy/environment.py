@@ -18,7 +18,6 @@ from pathlib import Path
 
 from pytest_llem.energy import nvml
 from pytest_llem.energy.meters.cpu_estimate import WATTS_VARIABLE, cpu_model
-from pytest_llem.errors import MeterError
 
 _ENERGY_LIBRARIES = (
     "torch",
@@ -66,7 +65,7 @@ class Environment:
     """A snapshot; :meth:`plain` is what environment.json holds."""
 
     host: Facts
-    driver: Facts | None
+    driver: nvml.Driver | None
     gpus: tuple[Facts, ...]
     versions: dict[str, str]
     variables: dict[str, str] = field(default_factory=dict)
@@ -84,7 +83,7 @@ class Environment:
         """
         matters = {
             "cpu": [self.host[name] for name in _LASTING_OF_HOST],
-            "driver": self.driver,
+            "driver": None if self.driver is None else asdict(self.driver),
             "gpus": sorted(json.dumps([gpu[name] for name in _LASTING_OF_GPU]) for gpu in self.gpus),
             "python": str(self.host["python"]).rpartition(".")[0],
             "versions": {name: self.versions.get(name) for name in _ENERGY_LIBRARIES},
@@ -94,11 +93,12 @@ class Environment:
 
 def snapshot(study_folder: Path | None = None, worker_versions: Mapping[str, str] | None = None) -> Environment:
     """The present machine. ``worker_versions`` (of a worker in a container, say) go over the host's own."""
-    driver, gpus = _gpus()
+    driver = nvml.driver()
+    gpus = range(0 if driver is None else nvml.ask("nvmlDeviceGetCount"))
     return Environment(
         host=_host(),
         driver=driver,
-        gpus=gpus,
+        gpus=tuple(_gpu(index) for index in gpus),
         versions={**library_versions(), **(worker_versions or {})},
         variables={name: os.environ[name] for name in VARIABLES if name in os.environ},
         git=None if study_folder is None else git_state(study_folder),
@@ -160,20 +160,6 @@ def _text(file: Path) -> str | None:
         return file.read_text().strip()
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _gpus() -> tuple[Facts | None, tuple[Facts, ...]]:
-    """The driver's and each GPU's facts; (None, ()) on a machine without."""
-    try:
-        pynvml = nvml.library()
-    except MeterError:
-        return None, ()
-    cuda = nvml.ask("nvmlSystemGetCudaDriverVersion_v2")
-    driver: Facts = {
-        "version": pynvml.nvmlSystemGetDriverVersion(),
-        "cuda": None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",  # 13000 is 13.0
-    }
-    return driver, tuple(_gpu(index) for index in range(pynvml.nvmlDeviceGetCount()))
 
 
 def _gpu(index: int) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_llem.errors import MeterError
@@ -34,6 +35,25 @@ def library() -> Any:
         hint = hints.get(error.value, "does nvidia-smi work?")
         raise MeterError(f"NVML does not work here: {error}", hint=hint) from None
     return pynvml
+
+
+@dataclass(frozen=True)
+class Driver:
+    """Versions of NVIDIA's driver and of the newest CUDA that it supports."""
+
+    version: str
+    cuda: str | None
+
+
+def driver() -> Driver | None:
+    """None on a machine without."""
+    try:
+        pynvml = library()
+    except MeterError:
+        return None
+    cuda = ask("nvmlSystemGetCudaDriverVersion_v2")  # 13000 is 13.0
+    version = None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}"
+    return Driver(pynvml.nvmlSystemGetDriverVersion(), version)
 
 
 def ask(call: str, *arguments: Any, **named: Any) -> Any:

@@ -10,23 +10,29 @@ as in the header. Kept free of numpy: the recorder process has to start fast.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Literal
 
-from pytest_llem.energy.meter import CounterRead, Device, MeterInfo, PowerRead
+from pytest_llem.energy.meter import Device, MeterInfo
 
 FORMAT = 1
 
 Pace = Literal["dense", "slow", "quiet"]
 """Often, near the edges of a window; seldom, between windows; inside one, only what does not disturb it."""
 
+Kind = Literal["e", "p", "f", "h", "x", "pace", "c", "end"]
+
 SLOW_COUNTER_S = 1.0
 SLOW_COUNTER_SHARE = 0.0025
 """Between edges at most this share of the time is spent on counter reads; one of an H200 takes 3 ms."""
 
 
-@dataclass(frozen=True)
+def slow_counter_pause_s(mean_read_s: float, devices: int) -> float:
+    """How far apart the counter reads of one device are between edges, s, before up to a fifth of jitter."""
+    return max(SLOW_COUNTER_S, mean_read_s * devices / SLOW_COUNTER_SHARE)
+
+
+@dataclass
 class RecorderCost:
     """What recording took from the machine so far."""
 
@@ -53,10 +59,6 @@ class RecorderCost:
     def mean_counter_read_s(self) -> float | None:
         return self.counter_s / self.counter_reads if self.counter_reads else None
 
-    @property
-    def mean_power_read_s(self) -> float | None:
-        return self.power_s / self.power_reads if self.power_reads else None
-
 
 @dataclass(frozen=True)
 class Header:
@@ -73,56 +75,16 @@ class Header:
         data = json.loads(line)
         if data["format"] != FORMAT:
             raise ValueError(f"format {data['format']!r}, expected {FORMAT}")
-        return cls(MeterInfo(**data["meter"]), decode_devices(data["devices"]), data["pid"])
+        return cls(MeterInfo(**data["meter"]), tuple(Device(**device) for device in data["devices"]), data["pid"])
+
+    def encode(self) -> bytes:
+        return _encode(asdict(self))
 
 
-def slow_counter_pause_s(mean_read_s: float, devices: int) -> float:
-    """How far apart the counter reads of one device are between edges, s, before up to a fifth of jitter."""
-    return max(SLOW_COUNTER_S, mean_read_s * devices / SLOW_COUNTER_SHARE)
+def line(kind: Kind, *values: object) -> bytes:
+    """Any other line."""
+    return _encode([kind, *values])
 
 
-def encode_header(header: Header) -> bytes:
-    return _line(asdict(header))
-
-
-def encode_devices(devices: Sequence[Device]) -> str:
-    """For the command line of the recorder process."""
-    return json.dumps([asdict(device) for device in devices])
-
-
-def decode_devices(data: Sequence[dict[str, object]]) -> tuple[Device, ...]:
-    return tuple(Device(**item) for item in data)  # type: ignore[arg-type]  # checked by Device's own signature
-
-
-def encode_counter(device: int, read: CounterRead) -> bytes:
-    return _line(["e", device, read.before, read.after, read.energy_j])
-
-
-def encode_power(device: int, read: PowerRead, *, full: bool) -> bytes:
-    if not full:
-        return _line(["p", device, read.time, read.instant_w, read.average_w])
-    return _line(["f", device, *(getattr(read, field.name) for field in fields(PowerRead))])
-
-
-def encode_history(device: int, reads: Sequence[PowerRead]) -> bytes:
-    return b"".join(_line(["h", device, read.time, read.instant_w]) for read in reads)
-
-
-def encode_pace(time_s: float, pace: Pace) -> bytes:
-    return _line(["pace", time_s, pace])
-
-
-def encode_lost(device: int, time_s: float, message: str) -> bytes:
-    return _line(["x", device, time_s, message])
-
-
-def encode_cost(cost: RecorderCost) -> bytes:
-    return _line(["c", *(getattr(cost, field.name) for field in fields(RecorderCost))])
-
-
-def encode_end(time_s: float) -> bytes:
-    return _line(["end", time_s])
-
-
-def _line(value: object) -> bytes:
+def _encode(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"

@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from types import TracebackType
 
 import pytest_llem.errors
 from pytest_llem.energy.meter import Device
-from pytest_llem.energy.record_format import Pace, encode_devices
+from pytest_llem.energy.record_format import Pace
 from pytest_llem.energy.recording import Lost, Recording, read_recording
 from pytest_llem.errors import MeterError
 
@@ -27,12 +27,11 @@ class Recorder:
     """Records ``devices`` with the meter called ``meter_name`` into ``folder`` while it is open."""
 
     def __init__(self, meter_name: str, devices: Sequence[Device], folder: Path, *, pid: int | None = None) -> None:
-        self._meter_name = meter_name
-        self._devices = tuple(devices)
         kind = meter_name.partition(":")[0]
-        self._path = folder / f"samples-{kind}.jsonl"
-        self._log = folder / f"recorder-{kind}.log"
-        self._pid = pid
+        self._path, self._log = folder / f"samples-{kind}.jsonl", folder / f"recorder-{kind}.log"
+        self._command = [sys.executable, "-P", "-m", "pytest_llem.energy.recorder_process", "--meter", meter_name]
+        self._command += ["--devices", json.dumps([asdict(device) for device in devices]), "--file", str(self._path)]
+        self._command += [] if pid is None else ["--pid", str(pid)]
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped: Recording | None = None
 
@@ -40,24 +39,21 @@ class Recorder:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def start(self) -> None:
         """Start the process and wait until it has read every device; raises MeterError with the meter's own reason."""
-        command = [sys.executable, "-P", "-m", "pytest_llem.energy.recorder_process"]
-        command += ["--meter", self._meter_name, "--devices", encode_devices(self._devices), "--file", str(self._path)]
-        if self._pid is not None:
-            command += ["--pid", str(self._pid)]
+        here = str(Path(pytest_llem.errors.__file__).parents[1])  # the child finds this very package
+        paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command,
+                self._command,
+                bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=_environment(),
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
                 start_new_session=True,  # an interrupt at the terminal is the host's to handle
             )
         try:
@@ -73,10 +69,6 @@ class Recorder:
         """
         self._say(pace)
 
-    def dense(self, on: bool) -> None:
-        """The pace ``dense``, or else ``slow``."""
-        self.pace("dense" if on else "slow")
-
     def follow(self, pid: int) -> None:
         """The workload's process is ``pid``; for meters that follow processes."""
         self._say(f"follow {pid}")
@@ -87,14 +79,14 @@ class Recorder:
             return self._stopped
         recording = read_recording(self._path)
         code = None if self._process is None else self._process.poll()
-        return recording if code is None else self._mourn(recording, code)
+        return recording if code is None else _mourn(recording, code)
 
     def stop(self) -> Recording:
         """End the process and read back all that it wrote, also if it crashed: then ``lost`` says so."""
         if self._stopped is None:
             code = self._end()
             recording = read_recording(self._path)
-            self._stopped = recording if recording.ended else self._mourn(recording, code)
+            self._stopped = recording if recording.ended else _mourn(recording, code)
         return self._stopped
 
     def _await_ready(self, process: subprocess.Popen[bytes]) -> None:
@@ -103,10 +95,10 @@ class Recorder:
         answer = b""
         while not answer.endswith(b"\n"):
             if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise MeterError(f"the recorder did not start within {START_TIMEOUT_S:.0f} s", hint=self._log_hint())
+                raise MeterError(f"the recorder did not start within {START_TIMEOUT_S:.0f} s", hint=self._last_words())
             received = os.read(process.stdout.fileno(), 4096)
             if not received:
-                raise MeterError(f"the recorder ended at once, with code {process.wait()}", hint=self._log_hint())
+                raise MeterError(f"the recorder ended at once, with code {process.wait()}", hint=self._last_words())
             answer += received
         word, _, detail = answer.decode().partition(" ")
         if word == "error":
@@ -114,44 +106,29 @@ class Recorder:
             raise MeterError(reason["message"], hint=reason["hint"])
 
     def _say(self, command: str) -> None:
-        process = self._process
-        if process is None or process.stdin is None:
+        if self._process is None or self._process.stdin is None:
             raise MeterError("the recorder is not running", hint="start() comes first")
         with contextlib.suppress(BrokenPipeError, ValueError):  # it died: read() and stop() tell
-            process.stdin.write(command.encode() + b"\n")
-            process.stdin.flush()
+            self._process.stdin.write(command.encode() + b"\n")
 
     def _end(self) -> int | None:
-        process = self._process
-        if process is None:
+        """Its exit code; None if it was never started."""
+        if self._process is None:
             return None
-        if process.poll() is None:
+        with self._process as process:  # closes its pipes
             self._say("stop")
-        with contextlib.suppress(BrokenPipeError):
-            if process.stdin is not None:
-                process.stdin.close()
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
         return process.returncode
 
-    def _mourn(self, recording: Recording, code: int | None) -> Recording:
-        """A recording whose recorder did not end as told: lost from its last sample on."""
-        if recording.lost is not None:
-            return recording
-        return recording.with_lost(Lost(None, recording.last_time(), f"the recorder ended early, with code {code}"))
-
-    def _log_hint(self) -> str:
+    def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()
         return f"last words: {lines[-1]}" if lines else f"nothing in {self._log}"
 
 
-def _environment() -> dict[str, str]:
-    """The child finds this very package, wherever the host found it."""
-    here = str(Path(pytest_llem.errors.__file__).parents[1])
-    paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+def _mourn(recording: Recording, code: int | None) -> Recording:
+    """A recording whose recorder did not end as told: lost from its last sample on."""
+    lost = Lost(None, recording.last_time(), f"the recorder ended early, with code {code}")
+    return recording if recording.lost is not None else replace(recording, lost=lost)

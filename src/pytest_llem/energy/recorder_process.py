@@ -8,7 +8,6 @@ input is closed, which is also what happens when its host dies.
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
 import math
 import os
@@ -16,13 +15,15 @@ import random
 import select
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from functools import partial
 from io import FileIO
+from typing import TypeVar
 
-from pytest_llem.energy import record_format
 from pytest_llem.energy.choose import make_meter
 from pytest_llem.energy.meter import Device, Historian, MeterInfo, Sampler
-from pytest_llem.energy.record_format import Header, Pace, RecorderCost, slow_counter_pause_s
+from pytest_llem.energy.record_format import Header, Kind, Pace, RecorderCost, line, slow_counter_pause_s
 from pytest_llem.errors import LlemError
 
 DENSE_S = (0.010, 0.030)
@@ -36,33 +37,40 @@ HISTORY_S = {"dense": 0.2, "quiet": 1.5, "slow": math.inf}
 FULL_EVERY_S = 0.5
 COST_EVERY_S = 2.0
 
+Read = TypeVar("Read")
 
-class Recording:
-    """The sampling loop's state: what to read next, and what reading has cost."""
+
+@dataclass
+class _Task:
+    """Something done again and again; ``run`` returns how long to wait until the next time (s)."""
+
+    run: Callable[[], float]
+    due: float = 0.0
+
+
+class Loop:
+    """What to read next, and what reading has cost."""
 
     def __init__(self, sampler: Sampler, devices: Sequence[Device], file: FileIO, *, reads_disturb: bool) -> None:
         self._sampler = sampler
         self._devices = devices
-        self._alive = list(range(len(devices)))
+        self._alive = set(range(len(devices)))
         self._file = file
         self._reads_disturb = reads_disturb
         self._random = random.Random()
         self._pace: Pace = "slow"
-        self._due: list[tuple[float, int]] = []  # (time, device) of counter reads
-        self._power_due = self._full_due = self._cost_due = 0.0
-        self._history_due = math.inf
-        self._reads = {"counter": (0, 0.0), "power": (0, 0.0)}
-        self._slow_cpu_s = self._slow_wall_s = 0.0
-        self._started = self._mode_since = time.monotonic()
-        self._cpu_before = self._mode_cpu = time.process_time()
-        self._fetched = [self._started] * len(devices)  # time of the last sample of the driver's that is recorded
+        self._counters = {device: _Task(partial(self._counter, device)) for device in sorted(self._alive)}
+        self._power, self._history = _Task(self._read_power), _Task(self._fetch_history, math.inf)
+        self._others = [self._power, self._history, _Task(self._write_cost)]
+        self._full_due = 0.0
+        self._cost = RecorderCost()
+        self._accounted, self._cpu_accounted = time.monotonic(), time.process_time()
+        self._fetched = [self._accounted] * len(devices)  # time of the driver's last sample that is recorded
 
     def read_all(self) -> None:
         """Read every device once."""
-        self._due = []
-        for device in list(self._alive):
-            self._counter(device)
-        self._power()
+        for task in (*self._counters.values(), self._power):
+            self._do(task)
 
     def set_pace(self, pace: Pace) -> None:
         """Read at another pace. Where reads disturb nothing, the inside of a window is read as densely as its edges."""
@@ -70,168 +78,132 @@ class Recording:
             pace = "dense"
         if pace == self._pace:
             return
-        self._close_mode()
-        self._pace = pace
-        now = time.monotonic()
-        self._write(record_format.encode_pace(now, pace))
-        if pace == "quiet":
-            self._due = []
-            self._history_due = now + HISTORY_S[pace]
-            return
+        self.cost()  # what came until now belongs to the old pace
+        self._pace, now = pace, time.monotonic()
+        self._write("pace", now, pace)
         if pace == "dense":
             self.read_all()
         else:
-            self._due = [(now + self._counter_pause_s(), device) for _, device in self._due]
-            heapq.heapify(self._due)
-        self._history()
+            for task in self._counters.values():
+                task.due = math.inf if pace == "quiet" else now + self._counter_pause_s()
+        if pace == "quiet":
+            self._history.due = now + HISTORY_S[pace]
+        else:
+            self._do(self._history)
 
     def next_due(self) -> float:
-        return min([self._power_due, self._cost_due, self._history_due] + [due for due, _ in self._due[:1]])
+        return min(task.due for task in (*self._counters.values(), *self._others))
 
     def work(self) -> None:
-        """Do what is due: at most one counter, so that commands are never kept waiting by many devices."""
-        now = time.monotonic()
-        if self._due and self._due[0][0] <= now:
-            self._counter(heapq.heappop(self._due)[1])
-        if self._power_due <= now:
-            self._power()
-        if self._history_due <= now:
-            self._history()
-        if self._cost_due <= now:
-            self._cost_due = now + COST_EVERY_S
-            self._write(record_format.encode_cost(self.cost()))
+        """Do the one thing that has waited longest, so that commands are never kept waiting by many devices."""
+        task = min((*self._counters.values(), *self._others), key=lambda task: task.due)
+        if task.due <= time.monotonic():
+            self._do(task)
 
     def finish(self) -> None:
         """One last read, so that the record reaches the end."""
         self.read_all()
-        self._history()
-        self._write(record_format.encode_cost(self.cost()))
-        self._write(record_format.encode_end(time.monotonic()))
+        self._do(self._history)
+        self._write_cost()
+        self._write("end", time.monotonic())
 
     def cost(self) -> RecorderCost:
-        self._close_mode()
-        counter, power = self._reads["counter"], self._reads["power"]
-        return RecorderCost(
-            cpu_s=time.process_time() - self._cpu_before,
-            wall_s=time.monotonic() - self._started,
-            slow_cpu_s=self._slow_cpu_s,
-            slow_wall_s=self._slow_wall_s,
-            counter_reads=counter[0],
-            counter_s=counter[1],
-            power_reads=power[0],
-            power_s=power[1],
-        )
-
-    def _close_mode(self) -> None:
-        now, cpu = time.monotonic(), time.process_time()
+        """The cost until now; what came since the last call belongs to the present pace."""
+        now, cpu, cost = time.monotonic(), time.process_time(), self._cost
+        wall_s, cpu_s = now - self._accounted, cpu - self._cpu_accounted
+        cost.wall_s += wall_s
+        cost.cpu_s += cpu_s
         if self._pace == "slow":
-            self._slow_cpu_s += cpu - self._mode_cpu
-            self._slow_wall_s += now - self._mode_since
-        self._mode_since, self._mode_cpu = now, cpu
+            cost.slow_wall_s += wall_s
+            cost.slow_cpu_s += cpu_s
+        self._accounted, self._cpu_accounted = now, cpu
+        return cost
 
-    def _counter(self, device: int) -> None:
-        try:
-            read = self._sampler.counter(self._devices[device])
-        except Exception as error:  # a third party's meter may raise anything: one lost device must not end the record
-            self._lose(device, error)
-            return
-        if read is None:
-            return  # never due again: this device has no counter
-        self._count("counter", read.after - read.before)
-        self._write(record_format.encode_counter(device, read))
-        heapq.heappush(self._due, (time.monotonic() + self._counter_pause_s(), device))
+    def _do(self, task: _Task) -> None:
+        pause_s = task.run()
+        task.due = time.monotonic() + pause_s
+
+    def _counter(self, device: int) -> float:
+        read = self._try(device, partial(self._sampler.counter, self._devices[device]))
+        if read is None:  # the device is lost, or has no counter
+            self._counters.pop(device, None)
+            return math.inf
+        self._cost.counter_reads += 1
+        self._cost.counter_s += read.after - read.before
+        self._write("e", device, *astuple(read))
+        return self._counter_pause_s()
 
     def _counter_pause_s(self) -> float:
         if self._pace == "dense":
             return self._random.uniform(*(SHARP_S if self._reads_disturb else DENSE_S))
-        reads, spent_s = self._reads["counter"]
-        return self._random.uniform(1.0, 1.2) * slow_counter_pause_s(spent_s / reads, len(self._devices))
+        mean_s = self._cost.mean_counter_read_s or 0.0
+        return self._random.uniform(1.0, 1.2) * slow_counter_pause_s(mean_s, len(self._devices))
 
-    def _power(self) -> None:
+    def _read_power(self) -> float:
         begin = time.monotonic()
         full = self._full_due <= begin
-        for device in list(self._alive):
-            try:
-                read = self._sampler.power(self._devices[device], full=full)
-            except Exception as error:  # as above
-                self._lose(device, error)
-                continue
+        for device in sorted(self._alive):
+            read = self._try(device, partial(self._sampler.power, self._devices[device], full=full))
             if read is not None:
-                self._write(record_format.encode_power(device, read, full=full))
+                values = astuple(read)
+                self._write("f" if full else "p", device, *(values if full else values[:3]))
         end = time.monotonic()
-        self._count("power", end - begin)
-        self._power_due = end + self._random.uniform(1.0, 1.2) * POWER_S[self._pace]
+        self._cost.power_reads += 1
+        self._cost.power_s += end - begin
         if full:
             self._full_due = end + FULL_EVERY_S
+        return self._random.uniform(1.0, 1.2) * POWER_S[self._pace]
 
-    def _history(self) -> None:
-        self._history_due = time.monotonic() + HISTORY_S[self._pace]
-        if not isinstance(self._sampler, Historian):
-            self._history_due = math.inf
-            return
-        for device in list(self._alive):
-            try:
-                reads = self._sampler.history(self._devices[device], self._fetched[device])
-            except Exception as error:  # as above
-                self._lose(device, error)
-                continue
+    def _fetch_history(self) -> float:
+        sampler = self._sampler
+        if not isinstance(sampler, Historian):
+            return math.inf
+        for device in sorted(self._alive):
+            reads = self._try(device, partial(sampler.history, self._devices[device], self._fetched[device]))
             if reads:
                 self._fetched[device] = reads[-1].time
-                self._write(record_format.encode_history(device, reads))
+                self._file.write(b"".join(line("h", device, read.time, read.instant_w) for read in reads))
+        return HISTORY_S[self._pace]
 
-    def _count(self, kind: str, seconds: float) -> None:
-        reads, spent_s = self._reads[kind]
-        self._reads[kind] = (reads + 1, spent_s + seconds)
+    def _write_cost(self) -> float:
+        self._write("c", *astuple(self.cost()))
+        return COST_EVERY_S
 
-    def _lose(self, device: int, error: Exception) -> None:
-        if device in self._alive:
-            self._alive.remove(device)
-        message = error.message if isinstance(error, LlemError) else f"{type(error).__name__}: {error}"
-        self._write(record_format.encode_lost(device, time.monotonic(), message))
+    def _try(self, device: int, read: Callable[[], Read]) -> Read | None:
+        """What a read gives. One that fails loses its device, and must not end the record."""
+        try:
+            return read()
+        except Exception as error:  # a third party's meter may raise anything
+            self._alive.discard(device)
+            message = error.message if isinstance(error, LlemError) else f"{type(error).__name__}: {error}"
+            self._write("x", device, time.monotonic(), message)
+            return None
 
-    def _write(self, line: bytes) -> None:
-        self._file.write(line)  # unbuffered: it is on its way even if this process is killed now
+    def _write(self, kind: Kind, *values: object) -> None:
+        self._file.write(line(kind, *values))  # unbuffered: it is on its way even if this process is killed now
 
 
-def run(recording: Recording, sampler: Sampler) -> None:
+def run(loop: Loop, sampler: Sampler) -> None:
     """Sample until told to stop or until standard input is closed."""
     waiting = b""
     while True:
-        pause_s = max(0.0, recording.next_due() - time.monotonic())
+        pause_s = max(0.0, loop.next_due() - time.monotonic())
         if select.select([0], [], [], pause_s)[0]:
             received = os.read(0, 4096)
             if not received:
                 return
-            *lines, waiting = (waiting + received).split(b"\n")
-            for line in lines:
-                if not obey(line.decode(), recording, sampler):
-                    return
-        recording.work()
-
-
-def obey(command: str, recording: Recording, sampler: Sampler) -> bool:
-    """Do what the host says; False means stop."""
-    match command.split():
-        case ["dense" | "slow" | "quiet" as pace]:
-            recording.set_pace(pace)
-        case ["follow", pid]:
-            sampler.follow(int(pid))
-        case ["stop"]:
-            return False
-        case _:
-            raise ValueError(f"unknown command {command!r}")
-    return True
-
-
-def answer(host: int, word: str, **detail: str | None) -> None:
-    os.write(host, f"{word} {json.dumps(detail)}\n".encode())
-
-
-def keep_stdout() -> int:
-    """Standard output for the host alone: what the meters' libraries print goes to the log."""
-    host = os.dup(1)
-    os.dup2(2, 1)
-    return host
+            *commands, waiting = (waiting + received).split(b"\n")
+            for command in commands:
+                match command.decode().split():
+                    case ["dense" | "slow" | "quiet" as pace]:
+                        loop.set_pace(pace)
+                    case ["follow", pid]:
+                        sampler.follow(int(pid))
+                    case ["stop"]:
+                        return
+                    case _:
+                        raise ValueError(f"unknown command {command!r}")
+        loop.work()
 
 
 def main() -> int:
@@ -241,21 +213,22 @@ def main() -> int:
     parser.add_argument("--file", required=True)
     parser.add_argument("--pid", type=int)
     arguments = parser.parse_args()
-    devices = record_format.decode_devices(json.loads(arguments.devices))
-    host = keep_stdout()
+    devices = tuple(Device(**device) for device in json.loads(arguments.devices))
+    host = os.dup(1)  # standard output is for the host alone:
+    os.dup2(2, 1)  # what the meters' libraries print goes to the log
     with FileIO(arguments.file, "w") as file:
         try:
             meter = make_meter(arguments.meter)
             sampler = meter.open(devices, arguments.pid)
-            file.write(record_format.encode_header(Header(MeterInfo.of(meter), devices, os.getpid())))
+            file.write(Header(MeterInfo.of(meter), devices, os.getpid()).encode())
         except LlemError as error:
-            answer(host, "error", message=error.message, hint=error.hint)
+            os.write(host, f"error {json.dumps({'message': error.message, 'hint': error.hint})}\n".encode())
             return 1
-        recording = Recording(sampler, devices, file, reads_disturb=meter.reads_disturb)
-        recording.read_all()
-        answer(host, "ready")
-        run(recording, sampler)
-        recording.finish()
+        loop = Loop(sampler, devices, file, reads_disturb=meter.reads_disturb)
+        loop.read_all()
+        os.write(host, b"ready\n")
+        run(loop, sampler)
+        loop.finish()
         sampler.close()
     return 0
 

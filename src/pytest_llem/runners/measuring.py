@@ -48,7 +48,7 @@ def measure(plan: DevicePlan, lock_dir: Path, label: str = "block") -> Iterator[
         samples = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"llem-{os.getpid()}-")))
         devices = plan.devices_for(locks)
         recorder = stack.enter_context(Recorder(plan.meter_name, devices, samples, pid=os.getpid()))
-        recorder.dense(True)
+        recorder.pace("dense")
         time.sleep(plan.meter.bracket_s)
         _synchronize()
         recorder.pace("quiet")

@@ -54,11 +54,11 @@ class Station:
 
     def _watch_idle(self) -> None:
         """Record the devices without a worker, for their idle power."""
-        self._recorder.dense(True)
+        self._recorder.pace("dense")
         start = time.monotonic()
         time.sleep(IDLE_S)
         self.idle = (start, time.monotonic())
-        self._recorder.dense(False)
+        self._recorder.pace("slow")
 
     def run(self, cell: Cell, bracket_s: float, limits: Limits, say: Listener) -> WorkerResult:
         """Run one experiment in this station's worker, which is started by the first."""

@@ -73,7 +73,7 @@ def test_a_gpu_s_energy_is_its_own_and_in_joules(
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with Recorder("codecarbon", devices, tmp_path) as recorder:
-        recorder.dense(True)
+        recorder.pace("dense")
         time.sleep(1.5)
         recording = recorder.stop()
     power = recording.mean_power("GPU-b", 0, recording.last_time())

@@ -58,7 +58,7 @@ def test_a_recorder_reads_through_zeus_and_notices_a_lost_gpu(tmp_path: Path, sh
     pytest.importorskip("zeus")
     shadow_gpus(FakeGpu(uuid="GPU-a", power_w=100.0), FakeGpu(uuid="GPU-b", power_w=400.0, lost_after_s=4.0))
     with Recorder("zeus", [Device("GPU-b", "NVIDIA H200", 1)], tmp_path) as recorder:
-        recorder.dense(True)
+        recorder.pace("dense")
         time.sleep(4.2)
         recording = recorder.stop()
     assert recording.meter.source == "zeus"

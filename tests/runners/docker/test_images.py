@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_llem import __version__
-from pytest_llem.energy.environment_gpu import Driver
+from pytest_llem.energy.nvml import Driver
 from pytest_llem.results.model import SCHEMA_VERSION
 from pytest_llem.runners.docker.images import Image, check_labels, image_for
 from pytest_llem.runners.messages import PROTOCOL_VERSION

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_llem.energy.environment_gpu import Driver
+from pytest_llem.energy.nvml import Driver
 from pytest_llem.runners.docker.client import explain, failures
 from pytest_llem.runners.messages import PROTOCOL_VERSION
 from pytest_llem.version import __version__

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_llem.energy.environment_gpu import gpu_facts
+from pytest_llem.energy import nvml
 from pytest_llem.errors import RunnerError
 from pytest_llem.runners.docker.client import DISK_HINT, OLDEST_API, Engine, explain, failures
 from pytest_llem.runners.docker.gpus import device_requests
@@ -27,7 +27,7 @@ def check_host(
     client: DockerClient, engine: Engine, image: str, gpus: Sequence[str], notify: Callable[[str], None]
 ) -> list[Finding]:
     """What is wrong before a container is started. A missing image is pulled once nothing else stands against it."""
-    driver = gpu_facts()[0] if gpus else None
+    driver = nvml.driver() if gpus else None
     labels = _labels(client, image)
     findings = [*_check_engine(engine), *_check_gpu_access(engine, gpus)]
     findings += _check_disk(engine.root, FREE_FOR_RUNNING_BYTES if labels is not None else FREE_FOR_PULLING_BYTES)
