@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pytest_llem.energy.estimators.interval import Z95
+from pytest_llem.energy.estimators.interval import SCALE, Z95
 from pytest_llem.energy.estimators.knots import Knots, find_knots
 from pytest_llem.energy.meter import Device, MeterInfo, PowerRead
 from pytest_llem.energy.record_format import Header, RecorderCost, slow_counter_pause_s
@@ -166,8 +166,9 @@ def _power_of_steps(knots: Knots) -> tuple[float, float, float] | None:
         return None  # a counter that was reset says nothing
     spans, rises = np.diff(knots.time), np.diff(knots.energy)
     mean = float(rises.sum() / spans.sum())
-    timing = np.hypot(knots.time_sd * np.sqrt(2) / spans.sum(), knots.period_sd / knots.period)
-    reach = Z95 * float(np.hypot(np.std(rises / spans, ddof=1) / np.sqrt(len(spans)), mean * timing))
+    shared = (knots.time_sd * np.sqrt(2) / spans.sum(), knots.period_sd / knots.period, SCALE)
+    spread = float(np.std(rises / spans, ddof=1)) / len(spans) ** 0.5
+    reach = Z95 * float(np.hypot(spread, mean * np.linalg.norm(shared)))
     return mean, max(0.0, mean - reach), mean + reach
 
 

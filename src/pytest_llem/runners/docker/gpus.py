@@ -91,8 +91,7 @@ def _cdi_name(uuid: str, devices: Devices) -> str:
 def locate(uuid: str) -> tuple[int, int]:
     """NVML's index of a GPU, and the number of its device node."""
     try:
-        pynvml = nvml.library()
-        handle = handle_of(pynvml, uuid)
-        return pynvml.nvmlDeviceGetIndex(handle), pynvml.nvmlDeviceGetMinorNumber(handle)
+        handle = handle_of(uuid)
+        return nvml.ask("nvmlDeviceGetIndex", handle), nvml.ask("nvmlDeviceGetMinorNumber", handle)
     except MeterError as error:
         raise RunnerError(f"the NVIDIA driver does not know GPU {uuid}: {error.message}", hint=error.hint) from None
