@@ -9,10 +9,6 @@ chmod 755 "$out"
 . "$here/borrowed_image.sh"
 run() { python3 -m pytest -p pytest_llem.plugin -p host_image -p no:cacheprovider -q "$@" "$here/container-1b.yaml" 2>&1; }
 
-echo "== without the toolkit and without CDI"
-mkdir -p /etc/cdi.away && mv /etc/cdi/* /etc/cdi.away/  # the engine watches the folder itself
-{ run --llem-runner=docker:$IMAGE --llem-results="$out/none"; echo "exit status $?"; } | tee "$out/preflight.log"
-mv /etc/cdi.away/* /etc/cdi/ && sleep 1
 echo "== in turn, locally and in a container"
 for round in 1 2 3; do
     for runner in local docker:$IMAGE; do
@@ -36,3 +32,7 @@ echo "== Ctrl-C in the middle of a study"
         python3 -c 'import json, sys; m = json.load(open(sys.argv[1])); print(m["study"], m["status"], [c["status"] for c in m["cells"]])' "$manifest"
     done
 } | tee "$out/ctrl-c.txt"
+echo "== without the toolkit and without CDI"
+mv /etc/cdi/* "$out/"  # last: the engine does not see it come back
+{ run --llem-runner=docker:$IMAGE --llem-results="$out/none"; echo "exit status $?"; } | tee "$out/preflight.log"
+mv "$out"/nvidia.* /etc/cdi/

@@ -59,6 +59,12 @@ def test_power_limit() -> None:
     assert run([0.1], devices=(device(throttle_reasons=("sw_power_cap",)),)).configurations[0].power_limited
 
 
+@pytest.mark.parametrize(("mean_w", "limited"), [(310.0, False), (690.0, True)])
+def test_a_limit_touched_for_a_moment_does_not_rule_a_window(mean_w: float, limited: bool) -> None:
+    touched = device(throttle_reasons=("sw_power_cap",), mean_power_w=mean_w, power_limit_w=700.0)
+    assert run([0.1], devices=(touched,)).configurations[0].power_limited == limited
+
+
 def test_written_and_read_again(tmp_path: Path) -> None:
     baseline = make_baseline(cycles(noisy(0.1), ttft_s=TTFT), {"fedcba9876543210": {"driver": "580.1"}})
     path = tmp_path / "new" / "main.json"

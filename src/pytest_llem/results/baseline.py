@@ -15,12 +15,13 @@ from typing import Literal
 from pydantic import Field, ValidationError, model_validator
 
 from pytest_llem.errors import ResultError
-from pytest_llem.results.model import ExperimentResult, Record
+from pytest_llem.results.model import DeviceEnergy, ExperimentResult, Record
 from pytest_llem.results.store import write_text
 from pytest_llem.study.metrics import METRICS
 
 FORMAT, VERSION = "llem-baseline", 1
 _STATISTICS = ("mean", "median", "p90", "p95", "p99")  # p50 is the median
+NEAR_LIMIT = 0.75  # mean power above this share of the limit: the limit ruled the window
 _HASH = 16  # hexadecimal digits: enough to tell outputs apart, short enough to be read in a diff
 _CYCLE = re.compile(r"-c\d+$")
 _COLUMNS = tuple(
@@ -177,7 +178,14 @@ def _entry(cycles: Sequence[ExperimentResult], max_cycles: int | None) -> Entry:
 
 def _power_limited(result: ExperimentResult) -> bool:
     capped = any("sw_power_cap" in device.throttle_reasons for device in result.devices)
-    return capped or "power_not_settled" in result.validity.reasons
+    return (capped or "power_not_settled" in result.validity.reasons) and any(map(_near_limit, result.devices))
+
+
+def _near_limit(device: DeviceEnergy) -> bool:
+    """Whether the limit ruled a whole window. Each prefill of a batch touches it for a moment."""
+    if device.power_limit_w is None or device.mean_power_w is None:
+        return True
+    return device.mean_power_w >= NEAR_LIMIT * device.power_limit_w
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
