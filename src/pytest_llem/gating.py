@@ -68,13 +68,13 @@ class Gating:
         self._conclude(json_report.get("exitcode", 0))
         if self._runs is None:
             return
-        from pytest_llem.report.study_json import comparison_data, cycles_data
+        from pytest_llem.report.study_json import comparison_data, plain
 
         if self._failures and json_report.get("exitcode") == pytest.ExitCode.OK:
             json_report["exitcode"] = int(pytest.ExitCode.TESTS_FAILED)
         json_report["llem"] = {
             "runs": [str(folder) for folder in self._folders],
-            "over_cycles": cycles_data(self._runs.over_cycles),
+            "over_cycles": plain(self._runs.over_cycles),
             "comparison": None if self._report is None else comparison_data(self._report),
             "failures": list(self._failures),
         }

@@ -9,9 +9,8 @@ import pytest
 
 from pytest_llem.errors import LlemError
 from pytest_llem.options import options_of
-from pytest_llem.report.units import interval, si
-from pytest_llem.results.model import ExperimentResult, Verdict
-from pytest_llem.study.metrics import METRICS
+from pytest_llem.report.words import judged
+from pytest_llem.results.model import ExperimentResult
 
 PREFIX = "llem."
 _FIGURES = (
@@ -45,20 +44,9 @@ class OverBudget(Exception):
 def verdict_table(result: ExperimentResult) -> str:
     """One line for each budget of a result."""
     estimated = "" if result.measured else f"  (ESTIMATED: {result.energy_source})"
-    lines = [f"  {_verdict_line(verdict)}" for verdict in result.verdicts]
+    words = {"pass": "pass", "fail": "FAIL", "inconclusive": "undecided"}
+    lines = [f"  {words[verdict.outcome]:9}  {judged(verdict)}" for verdict in result.verdicts]
     return "\n".join([f"{result.study}[{result.cell_id}]{estimated}", *lines])
-
-
-def _verdict_line(verdict: Verdict) -> str:
-    unit = METRICS[verdict.metric.partition(".")[0]].unit
-    limits = [f"<= {si(verdict.max, unit)}"] if verdict.max is not None else []
-    limits += [f">= {si(verdict.min, unit)}"] if verdict.min is not None else []
-    found = si(verdict.value, unit)
-    if verdict.interval is not None:
-        found += f" ({interval(*verdict.interval, unit)})"
-    word = {"pass": "pass", "fail": "FAIL", "inconclusive": "undecided"}[verdict.outcome]
-    reason = f": {verdict.reason}" if verdict.reason else ""
-    return f"{word:9}  {verdict.metric} {' and '.join(limits)}, found {found}{reason}"
 
 
 def overall(result: ExperimentResult) -> str:

@@ -37,12 +37,11 @@ def test_budgets() -> None:
     result = make_result(verdicts=verdicts)
     error, warning = budget_annotations([result], {result.config_hash: ("s.yaml", 3)})
     assert error == (
-        "::error file=s.yaml,line=3,title=study[pytorch-bs1] is over budget::"
-        "energy_j is 2.00 J, allowed is at most 1.00 J"
+        "::error file=s.yaml,line=3,title=study[pytorch-bs1] is over budget::energy_j <= 1.00 J, found 2.00 J"
     )
     assert warning == (
         "::warning file=s.yaml,line=3,title=study[pytorch-bs1] may be over budget::"
-        "output_tokens_per_s is –, allowed is at least 50.0 1/s (not measured)"
+        "output_tokens_per_s >= 50.0/s, found –: not measured"
     )
 
 

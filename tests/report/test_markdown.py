@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-from pytest_llem.report.markdown import MOST_ROWS, change, comparison_markdown, percent, results_markdown
+from pytest_llem.report.markdown import MOST_ROWS, comparison_markdown, results_markdown
 from pytest_llem.results.comparison import Comparison, Report
 from pytest_llem.results.model import Verdict
 from tests.results.samples import make_result
@@ -25,21 +23,6 @@ DEARER = comparison(label="s[bs4]", verdict="fail", now=0.11, ratio=1.1, interva
 UNSURE = comparison(
     label="s[bs8]", verdict="inconclusive", ratio=1.01, interval=(0.95, 1.07), reason="too few", smallest_change=0.123
 )
-
-
-def test_arrows() -> None:
-    assert change(DEARER) == "↑ +10.0 % (+8.0 … +12.0)"
-    assert change(comparison(ratio=0.9, interval=(0.8, 0.95))) == "↓ -10.0 % (-20.0 … -5.0)"
-    assert change(comparison()) == "→ +0.00 % (-1.0 … +1.0)"
-    assert change(comparison(ratio=None, interval=None)) == "–"
-
-
-@pytest.mark.parametrize(
-    ("ratio", "text"),
-    [(1.031, "+3.1"), (1.0049, "+0.49"), (0.5, "-50.0"), (3.0, "+200"), (1e9, "∞"), (float("inf"), "∞")],
-)
-def test_percent(ratio: float, text: str) -> None:
-    assert percent(ratio) == text
 
 
 def test_worst_first_with_notes() -> None:

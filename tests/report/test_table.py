@@ -31,7 +31,7 @@ def test_an_estimate_and_an_invalid_result_say_so():
 
 
 def test_what_was_not_measured_is_not_shown_as_zero():
-    assert row("a", {}, "failed").cells == ("a", "–", "", "", "", "FAILED")
+    assert row("a", {}, "failed").cells == ("a", "–", "–", "–", "–", "FAILED")
 
 
 def test_long_names_are_cut_in_the_middle_to_fit():

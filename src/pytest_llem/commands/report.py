@@ -10,10 +10,9 @@ from pytest_llem.report.benchmark_json import DEFAULT_METRICS, benchmark_json
 from pytest_llem.report.gate_text import cycle_lines
 from pytest_llem.report.markdown import cycles_markdown, results_markdown
 from pytest_llem.report.study_json import study_json
-from pytest_llem.report.table import Scalar, layout, row
+from pytest_llem.report.table import figures_of, layout, row
 from pytest_llem.results.baseline import write_baseline
 from pytest_llem.results.judgement import Runs, failures
-from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import write_text
 
 
@@ -42,28 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _table(runs: Runs) -> list[str]:
     lines = []
     for study in runs.studies:
-        by_cell = {result.cell_id: result for result in study.results}
-        rows = [
-            row(entry.cell_id, _figures(by_cell.get(entry.cell_id)), entry.status) for entry in study.manifest.cells
-        ]
+        found = {result.cell_id: figures_of(result) for result in study.results}
+        rows = [row(entry.cell_id, found.get(entry.cell_id, {}), entry.status) for entry in study.manifest.cells]
         header, body = layout(rows, shutil.get_terminal_size().columns)
         lines += [f"{study.manifest.study}, {study.manifest.run_id}: {study.manifest.status}", header]
         lines += [text + verdict for text, verdict, _ in body]
         lines += [f"{cell}: {why}" for cell, why in study.unreadable.items()]
     return lines
-
-
-def _figures(result: ExperimentResult | None) -> dict[str, Scalar]:
-    if result is None:
-        return {}
-    ends = result.energy_per_output_token_j_ci95 or (None, None)
-    return {
-        "energy_per_output_token_j": result.energy_per_output_token_j,
-        "energy_per_output_token_j_low": ends[0],
-        "energy_per_output_token_j_high": ends[1],
-        "output_tokens_per_s": result.output_tokens_per_s,
-        "mean_power_w": result.mean_power_w,
-        "measured": result.measured,
-        "valid": result.validity.valid,
-        "reasons": ", ".join(result.validity.reasons),
-    }

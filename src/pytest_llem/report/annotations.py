@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from pytest_llem.report.markdown import change
-from pytest_llem.report.units import si
-from pytest_llem.results.comparison import Comparison, Report
-from pytest_llem.results.model import ExperimentResult, Verdict
-from pytest_llem.study.metrics import METRICS
+from pytest_llem.report.words import change, judged
+from pytest_llem.results.comparison import Report
+from pytest_llem.results.model import ExperimentResult
 
 Place = tuple[str, int]
 Level = Literal["error", "warning", "notice"]
@@ -22,28 +20,25 @@ def comparison_annotations(report: Report, places: Mapping[str, Place] | None = 
     """An error for each failure, a warning for each that is undecided, a notice for other tokens.
 
     ``places``: file (relative to the repository) and line by configuration hash."""
-    where = places or {}
     found: list[tuple[Level, str]] = []
     for row in report.comparisons:
-        place = where.get(row.config_hash)
+        level: Level = "notice"
         if row.verdict == "fail":
-            found.append(("error", _command("error", f"{row.label} got dearer", _story(row), place)))
+            level, title = "error", f"{row.label} got dearer"
         elif row.verdict == "inconclusive":
-            title = f"{row.label} was not compared" if row.refused else f"{row.label}: not sure"
-            found.append(("warning", _command("warning", title, _story(row), place)))
+            level, title = "warning", f"{row.label} was not compared" if row.refused else f"{row.label}: not sure"
         elif row.other_output:
-            found.append(("notice", _command("notice", f"{row.label}: other tokens", "; ".join(row.notes), place)))
+            title = f"{row.label}: other tokens"
+        else:
+            continue
+        figures = f"{row.metric} {change(row)}, tolerance {100 * row.tolerance:.3g} %" if row.ratio else row.metric
+        said = [*([figures] if level != "notice" else []), *([row.reason] if row.reason else []), *row.notes]
+        found.append((level, _command(level, title, "; ".join(said), (places or {}).get(row.config_hash))))
     return _capped(found)
-
-
-def _story(row: Comparison) -> str:
-    first = f"{row.metric} {change(row)}, tolerance {100 * row.tolerance:.3g} %" if row.ratio else row.metric
-    return "; ".join([first, *([row.reason] if row.reason else []), *row.notes])
 
 
 def budget_annotations(results: Iterable[ExperimentResult], places: Mapping[str, Place] | None = None) -> list[str]:
     """An error for each broken budget and a warning for each undecided one; ``places`` by configuration hash."""
-    where = places or {}
     found: list[tuple[Level, str]] = []
     for result in results:
         for verdict in result.verdicts:
@@ -51,16 +46,8 @@ def budget_annotations(results: Iterable[ExperimentResult], places: Mapping[str,
                 continue
             level: Level = "error" if verdict.outcome == "fail" else "warning"
             title = f"{result.study}[{result.cell_id}] {'is over budget' if level == 'error' else 'may be over budget'}"
-            found.append((level, _command(level, title, _budget(verdict), where.get(result.config_hash))))
+            found.append((level, _command(level, title, judged(verdict), (places or {}).get(result.config_hash))))
     return _capped(found)
-
-
-def _budget(verdict: Verdict) -> str:
-    unit = METRICS[verdict.metric.partition(".")[0]].unit
-    limits = [f"at most {si(verdict.max, unit)}"] if verdict.max is not None else []
-    limits += [f"at least {si(verdict.min, unit)}"] if verdict.min is not None else []
-    reason = f" ({verdict.reason})" if verdict.reason else ""
-    return f"{verdict.metric} is {si(verdict.value, unit)}, allowed is {' and '.join(limits)}{reason}"
 
 
 def _capped(found: list[tuple[Level, str]]) -> list[str]:
@@ -77,11 +64,11 @@ def _capped(found: list[tuple[Level, str]]) -> list[str]:
 def _command(level: Level, title: str, message: str, place: Place | None) -> str:
     properties = {} if place is None else {"file": place[0], "line": str(place[1])}
     properties["title"] = title
-    said = ",".join(f"{name}={_escaped(value, property_too=True)}" for name, value in properties.items())
+    said = ",".join(
+        f"{name}={_escaped(value).replace(':', '%3A').replace(',', '%2C')}" for name, value in properties.items()
+    )
     return f"::{level} {said}::{_escaped(message)}"
 
 
-def _escaped(text: str, *, property_too: bool = False) -> str:
-    """Escapes of the workflow commands: what would end the line, and in a property also what would end the property."""
-    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return text.replace(":", "%3A").replace(",", "%2C") if property_too else text
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

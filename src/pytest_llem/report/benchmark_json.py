@@ -34,17 +34,18 @@ def benchmark_json(run: Baseline, metrics: Sequence[str] = DEFAULT_METRICS) -> s
 
 def _row(entry: Entry, metric: str, unit: str) -> dict[str, str | float] | None:
     values = np.array(entry.values(metric))
-    if not len(values):
+    n = len(values)
+    if not n:
         return None
     row: dict[str, str | float] = {
         "name": f"{entry.label} {metric}",
         "unit": unit or "1",
         "value": float(values.mean()),
     }
-    if len(values) > 1:
-        factor = float(quantile(0.975, np.array(len(values) - 1.0)))
-        row["range"] = f"± {factor * float(values.std(ddof=1)) / math.sqrt(len(values)):.3g}"
+    if n > 1:
+        half = float(quantile(0.975, np.array(n - 1.0))) * float(values.std(ddof=1)) / math.sqrt(n)
+        row["range"] = f"± {half:.3g}"
     measured = "measured" if entry.measured else "ESTIMATED"
-    count = "1 cycle" if len(values) == 1 else f"{len(values)} cycles"
-    row["extra"] = f"{count}, {measured} ({entry.energy_source}), {', '.join(entry.models) or 'no GPU'}"
+    cycles = f"{n} cycle{'s' if n > 1 else ''}"
+    row["extra"] = f"{cycles}, {measured} ({entry.energy_source}), {', '.join(entry.models) or 'no GPU'}"
     return row

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pytest_llem.report.markdown import change, remarks
-from pytest_llem.report.units import interval, si
+from pytest_llem.report.words import WORST_FIRST, change, judged, remarks
 from pytest_llem.results.comparison import Comparison, Report
 from pytest_llem.results.cycles import CycleVerdicts
-from pytest_llem.results.model import Outcome, Verdict
-from pytest_llem.study.metrics import METRICS
+from pytest_llem.results.model import Outcome
 
 Line = tuple[str, str]
 """Text, and a colour name or an empty one."""
@@ -24,7 +22,7 @@ _WORDS: dict[Outcome, Line] = {
 
 def comparison_lines(report: Report) -> list[Line]:
     """Failures first, each with what is to be said of it; no more than ``MOST`` rows, the rest counted."""
-    rows = sorted(report.comparisons, key=lambda row: list(_WORDS).index(row.verdict))
+    rows = sorted(report.comparisons, key=lambda row: WORST_FIRST.index(row.verdict))
     lines = [line for row in rows[:MOST] for line in _comparison(row)]
     if len(rows) > MOST:
         lines.append((f"and {len(rows) - MOST} more", ""))
@@ -48,15 +46,9 @@ def _named(what: str, labels: Sequence[str]) -> list[Line]:
 
 def cycle_lines(found: Iterable[CycleVerdicts]) -> list[Line]:
     """Budgets on means over cycles, those that pass too: their interval is the one to quote."""
-    return [_mean(one, verdict) for one in found for verdict in one.verdicts]
-
-
-def _mean(one: CycleVerdicts, verdict: Verdict) -> Line:
-    unit = METRICS[verdict.metric.partition(".")[0]].unit
-    word, style = ("OVER BUDGET", "red") if verdict.outcome == "fail" else _WORDS[verdict.outcome]
-    limits = [f"<= {si(verdict.max, unit)}"] if verdict.max is not None else []
-    limits += [f">= {si(verdict.min, unit)}"] if verdict.min is not None else []
-    ends = "" if verdict.interval is None else f" ({interval(*verdict.interval, unit)})"
-    reason = f": {verdict.reason}" if verdict.reason else ""
-    found = f"mean of {one.cycles} cycles {si(verdict.value, unit)}{ends}"
-    return f"{word:12}  {one.label} {verdict.metric} {' and '.join(limits)}, {found}{reason}", style
+    lines = []
+    for one in found:
+        for verdict in one.verdicts:
+            word, style = ("OVER BUDGET", "red") if verdict.outcome == "fail" else _WORDS[verdict.outcome]
+            lines.append((f"{word:12}  {one.label} {judged(verdict, f'mean of {one.cycles} cycles')}", style))
+    return lines

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
+
+from pydantic_core import to_json
 
 from pytest_llem.results.comparison import Report
 from pytest_llem.results.cycles import CycleVerdicts
@@ -23,35 +24,19 @@ def study_json(
     ``failures``: why the session as a whole failed, empty when it did not."""
     found = {
         "schema_version": SCHEMA_VERSION,
-        "studies": [study.model_dump(mode="json") for study in studies],
-        "over_cycles": cycles_data(over_cycles),
+        "studies": studies,
+        "over_cycles": over_cycles,
         "comparison": None if report is None else comparison_data(report),
-        "failures": list(failures),
+        "failures": failures,
     }
-    return json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return to_json(found, indent=1, inf_nan_mode="null").decode() + "\n"
 
 
-def cycles_data(over_cycles: Sequence[CycleVerdicts]) -> list[dict[str, Any]]:
-    """Budgets on means as plain data."""
-    return [
-        {
-            "label": one.label,
-            "config_hash": one.config_hash,
-            "cycles": one.cycles,
-            "verdicts": [verdict.model_dump(mode="json") for verdict in one.verdicts],
-        }
-        for one in over_cycles
-    ]
+def plain(found: object) -> Any:
+    """Dataclasses and models as plain data; a change so large that nothing would find it is null."""
+    return json.loads(to_json(found, inf_nan_mode="null"))
 
 
 def comparison_data(report: Report) -> dict[str, Any]:
-    """A comparison as plain data; a change so large that nothing would find it is null."""
-    plain = asdict(report)
-    for row in plain["comparisons"]:
-        row["interval"] = None if row["interval"] is None else [_finite(end) for end in row["interval"]]
-        row["smallest_change"] = _finite(row["smallest_change"])
-    return {"outcome": report.outcome, **plain}
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or value in (float("inf"), float("-inf")) else value
+    """A comparison as plain data."""
+    return {"outcome": report.outcome, **plain(report)}

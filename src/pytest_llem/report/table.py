@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_llem.report.units import interval, si
+from pytest_llem.report.units import NONE, figure, figures
+from pytest_llem.results.model import ExperimentResult
 
 Scalar = str | int | float | bool | None
 HEADER = ("experiment", "J/token", "95 % interval", "tokens/s", "W", "verdict")
-_RIGHT = {1, 2, 3, 4}
-WORDS = {
-    "passed": "passed",
-    "over_budget": "OVER BUDGET",
-    "inconclusive": "inconclusive",
-    "failed": "FAILED",
-    "error": "ERROR",
-    "skipped": "skipped",
-}
+_ENERGY = "energy_per_output_token_j"
+_WORDS = {"over_budget": "OVER BUDGET", "failed": "FAILED", "error": "ERROR"}
+_STYLES = {"passed": "green", "inconclusive": "yellow", "skipped": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -28,28 +23,41 @@ class Row:
     style: str
 
 
-def row(name: str, figures: Mapping[str, Scalar], status: str) -> Row:
-    """A row from the flat figures of a report (``energy_per_output_token_j``, ``mean_power_w``, …)."""
-    energy = _number(figures, "energy_per_output_token_j")
-    low, high = _number(figures, "energy_per_output_token_j_low"), _number(figures, "energy_per_output_token_j_high")
-    flags = [] if figures.get("measured", True) else ["ESTIMATED"]
-    if figures.get("valid") is False:
-        flags.append(f"INVALID: {figures.get('reasons')}")
-    verdict = " ".join([WORDS.get(status, status), *(f"({flag})" for flag in flags)])
+def figures_of(result: ExperimentResult) -> dict[str, Scalar]:
+    """The figures that ``row`` shows, by the names that they have in a report."""
+    low, high = result.energy_per_output_token_j_ci95 or (None, None)
+    return {
+        _ENERGY: result.energy_per_output_token_j,
+        f"{_ENERGY}_low": low,
+        f"{_ENERGY}_high": high,
+        "output_tokens_per_s": result.output_tokens_per_s,
+        "mean_power_w": result.mean_power_w,
+        "measured": result.measured,
+        "valid": result.validity.valid,
+        "reasons": ", ".join(result.validity.reasons),
+    }
+
+
+def row(name: str, found: Mapping[str, Scalar], status: str) -> Row:
+    """A row from the flat figures of a report."""
+    low, high = _number(found, f"{_ENERGY}_low"), _number(found, f"{_ENERGY}_high")
+    rate, power = _number(found, "output_tokens_per_s"), _number(found, "mean_power_w")
+    flags = [] if found.get("measured", True) else ["(ESTIMATED)"]
+    invalid = found.get("valid") is False
+    flags += [f"(INVALID: {found.get('reasons')})"] if invalid else []
     cells = (
         name,
-        si(energy, "J"),
-        "" if energy is None or low is None or high is None else interval(low, high, "J"),
-        "" if (rate := _number(figures, "output_tokens_per_s")) is None else f"{rate:,.0f}",
-        "" if (power := _number(figures, "mean_power_w")) is None else f"{power:.3g}",
-        verdict,
+        figure(_number(found, _ENERGY), _ENERGY),
+        figures(None if low is None or high is None else (low, high), _ENERGY),
+        NONE if rate is None else f"{rate:,.0f}",
+        NONE if power is None else f"{power:.3g}",
+        " ".join(filter(None, (_WORDS.get(status, status), *flags))),
     )
-    style = {"passed": "green", "inconclusive": "yellow", "skipped": "yellow"}.get(status, "red")
-    return Row(cells, "yellow" if style == "green" and figures.get("valid") is False else style)
+    return Row(cells, "yellow" if status == "passed" and invalid else _STYLES.get(status, "red"))
 
 
-def _number(figures: Mapping[str, Scalar], key: str) -> float | None:
-    value = figures.get(key)
+def _number(found: Mapping[str, Scalar], key: str) -> float | None:
+    value = found.get(key)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
@@ -58,17 +66,18 @@ def layout(rows: Sequence[Row], width: int) -> tuple[str, list[tuple[str, str, s
 
     Where ``width`` columns are too few, names are cut in the middle, where they differ least."""
     table = [HEADER, *(r.cells for r in rows)]
-    widths = [max(len(line[i]) for line in table) for i in range(len(HEADER))]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     spare = width - sum(widths[1:]) - 2 * (len(HEADER) - 1)
     widths[0] = min(widths[0], max(spare, 16))
-    texts = [
-        "  ".join(_fit(text, widths[i], right=i in _RIGHT) for i, text in enumerate(line[:-1])) + "  " for line in table
-    ]
+    texts = []
+    for name, *cells, _ in table:
+        parts = [_cut(name, widths[0]).ljust(widths[0]), *map(str.rjust, cells, widths[1:])]
+        texts.append("  ".join([*parts, ""]))
     return texts[0] + HEADER[-1], [(text, r.cells[-1], r.style) for text, r in zip(texts[1:], rows, strict=True)]
 
 
-def _fit(text: str, width: int, *, right: bool) -> str:
-    if len(text) > width:
-        head = (width - 1) // 2
-        text = f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
-    return text.rjust(width) if right else text.ljust(width)
+def _cut(text: str, width: int) -> str:
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"

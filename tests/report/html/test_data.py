@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from pytest_llem.errors import ResultError
+from pytest_llem.report.html.background import devices, notes
 from pytest_llem.report.html.data import gather
 from tests.report.html.make_run import make_run
 
@@ -26,13 +28,14 @@ def test_outcomes_flags_and_files(tmp_path: Path):
 
 def test_devices_notes_and_environment(tmp_path: Path):
     data = gather(make_run(tmp_path / "run", 50))
-    gpu, cpu = data.devices
-    assert (gpu.name, gpu.cells, gpu.driver, gpu.max_temperature_c) == ("NVIDIA H200", 45, "580.159.04", 58.0)
-    assert (cpu.name, cpu.cells, cpu.power_limit_w) == ("CPU (estimate)", 1, None)
-    reasons = {note.text: note for note in data.notes if note.kind == "reason"}
-    assert reasons["sources_disagree"].invalid == 1
-    assert reasons["estimated_energy"].invalid == 0
-    assert all(note.meaning for note in reasons.values())
+    gpu, cpu = devices(data.cells)
+    assert (gpu[0], *gpu[2:4], gpu[6]) == ("NVIDIA H200", "580.159.04", "45", "58 °C")
+    assert (cpu[0], cpu[3], cpu[5]) == ("CPU (estimate)", "1", "–")
+    text = notes(data.cells, ".")
+    reasons = dict(re.findall(r"<li><code>(\w+)</code>: ([^<]+(?: <span[^>]+>\w+</span>)?)<details>", text))
+    assert reasons["sources_disagree"].endswith('<span class="badge flag">INVALID</span>')
+    assert reasons["estimated_energy"].endswith('<span class="badge flag">ESTIMATED</span>')
+    assert len(reasons) == text.count("<code>"), "each has its meaning"
     assert ("gpus[0].name", "NVIDIA H200") in data.environment
     assert not [key for key, _ in data.environment if key == "host.container"], "what is null says nothing"
 

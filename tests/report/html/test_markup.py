@@ -1,27 +1,9 @@
-"""Text from files is escaped, numbers keep the digits that matter."""
+"""Text from files is escaped."""
 
 from __future__ import annotations
 
-import pytest
-
-from pytest_llem.report.html.markup import link, number, plural, short
+from pytest_llem.report.html.markup import link, plural, short
 from pytest_llem.report.html.payload import script_json
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (1234.5, "1,234"),
-        (12.345, "12.3"),
-        (0.01234, "0.0123"),
-        (0.0, "0"),
-        (None, "–"),
-        (float("nan"), "–"),
-        (3e-9, "3.00e-09"),
-    ],
-)
-def test_numbers(value: float | None, shown: str):
-    assert number(value) == shown
 
 
 def test_links_cannot_become_scripts():

@@ -129,7 +129,7 @@ def test_other_figures_and_scales_are_drawn_when_chosen(page: Browser):
         page.value(f"{lists}[{index}].value = '{value}'")
         page.value(f"{lists}[{index}].dispatchEvent(new Event('change'))")
     page.wait("document.querySelectorAll('#axes .mark-symbol.role-mark path').length === 6")
-    assert "time to first token" in page.value("document.getElementById('axes').textContent")
+    assert "time to the first token" in page.value("document.getElementById('axes').textContent")
     assert page.errors == []
 
 

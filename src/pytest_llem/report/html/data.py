@@ -9,29 +9,18 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from pytest_llem.energy.validity import REASONS
 from pytest_llem.errors import TraceError
 from pytest_llem.report.html.power import Power, thin
 from pytest_llem.report.html.roofline import Position, position
 from pytest_llem.results.comparison import Report
 from pytest_llem.results.manifest import Entry, Manifest
-from pytest_llem.results.model import DeviceEnergy, ExperimentResult
+from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import CONFIG, LOG, RESULT, TIMESERIES, TRACE
 from pytest_llem.results.study_result import Configuration, StudyResult, collect
 
 POINTS = 150_000
 """Points of power that a page holds at most, shared by its cells: about two megabytes."""
 MOST_OF_ONE_CELL, LEAST_OF_ONE_CELL = 1500, 60
-
-MEANINGS = {
-    **REASONS,
-    "estimated_energy": "no power meter was used: the energy follows from CPU time and a stated power",
-    "gpu_shared": "another process used the device, or memory was left on it",
-    "throttled": "the device lowered its clocks because of temperature or power braking",
-    "below_physical_floor": "less energy than the memory traffic or the arithmetic needs at idle power",
-    "no_windows": "the worker reported no measured window",
-}
-"""Every reason code of a result, in words."""
 
 Files = tuple[tuple[str, str], ...]  # (file name, path below the run's folder)
 
@@ -67,33 +56,6 @@ class CellRow:
 
 
 @dataclass(frozen=True)
-class DeviceUse:
-    """One device and what it did in this run. ``driver``: as its traces say."""
-
-    name: str
-    uuid: str
-    driver: str
-    cells: int
-    idle_power_w: float | None
-    power_limit_w: float | None
-    max_temperature_c: float | None
-    throttle_reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something that results say about themselves, and which cells say it, ``invalid`` of them invalid ones.
-
-    ``kind``: reason, warning, note, missing. ``meaning``: a reason code in words."""
-
-    kind: str
-    text: str
-    meaning: str
-    invalid: int
-    cell_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class PageData:
     """All of a page."""
 
@@ -101,8 +63,6 @@ class PageData:
     cells: tuple[CellRow, ...]
     configurations: tuple[Configuration, ...]
     positions: tuple[Position, ...]
-    devices: tuple[DeviceUse, ...]
-    notes: tuple[Note, ...]
     environment: tuple[tuple[str, str], ...]  # (dotted key, value)
     files: Files
     comparison: Report | None
@@ -111,15 +71,11 @@ class PageData:
 def gather(folder: Path, comparison: Report | None = None) -> PageData:
     """Everything in a run's folder that the page shows; raises ResultError when it has no readable manifest."""
     study = collect(folder)
-    cells = _rows(folder, study)
-    results = study.results
     return PageData(
         manifest=study.manifest,
-        cells=cells,
+        cells=_rows(folder, study),
         configurations=study.configurations,
-        positions=tuple(p for result in results if (p := position(result)) is not None),
-        devices=_devices(cells),
-        notes=_notes(results),
+        positions=tuple(found for result in study.results if (found := position(result)) is not None),
         environment=_environment(folder / "environment.json"),
         files=_existing(folder, "", ("study.yaml", "manifest.json", "environment.json")),
         comparison=comparison,
@@ -129,33 +85,28 @@ def gather(folder: Path, comparison: Report | None = None) -> PageData:
 def _rows(folder: Path, study: StudyResult) -> tuple[CellRow, ...]:
     results = {result.cell_id: result for result in study.results}
     varied = {cell_id: c.varied for c in study.configurations for cell_id in c.cell_ids}
-    traced = [entry for entry in study.manifest.cells if _trace_of(folder, entry) is not None]
-    points = max(LEAST_OF_ONE_CELL, min(MOST_OF_ONE_CELL, POINTS // max(1, len(traced))))
-    rows = []
-    for entry in study.manifest.cells:
-        below = entry.cell_id if entry.result is None else str(Path(entry.result).parent)
-        rows.append(
-            CellRow(
-                entry=entry,
-                result=results.get(entry.cell_id),
-                varied=varied.get(entry.cell_id, {}),
-                problem=study.unreadable.get(entry.cell_id),
-                files=_existing(folder, below, (RESULT, CONFIG, TRACE, TIMESERIES, LOG)),
-                power=_power(_trace_of(folder, entry), points),
-            )
+    below = {e.cell_id: e.cell_id if e.result is None else str(Path(e.result).parent) for e in study.manifest.cells}
+    files = {cell_id: _existing(folder, path, _OF_CELL) for cell_id, path in below.items()}
+    traces = {cell_id: dict(found)[TRACE] for cell_id, found in files.items() if TRACE in dict(found)}
+    points = max(LEAST_OF_ONE_CELL, min(MOST_OF_ONE_CELL, POINTS // max(1, len(traces))))
+    return tuple(
+        CellRow(
+            entry=entry,
+            result=results.get(entry.cell_id),
+            varied=varied.get(entry.cell_id, {}),
+            problem=study.unreadable.get(entry.cell_id),
+            files=files[entry.cell_id],
+            power=_power(folder / trace, points) if (trace := traces.get(entry.cell_id)) else None,
         )
-    return tuple(rows)
+        for entry in study.manifest.cells
+    )
 
 
-def _trace_of(folder: Path, entry: Entry) -> Path | None:
-    path = None if entry.result is None else (folder / entry.result).parent / TRACE
-    return path if path is not None and path.is_file() else None
+_OF_CELL = (RESULT, CONFIG, TRACE, TIMESERIES, LOG)
 
 
-def _power(path: Path | None, points: int) -> Power | None:
-    """None where there is no trace, and for one that is damaged: the link to the file is there all the same."""
-    if path is None:
-        return None
+def _power(path: Path, points: int) -> Power | None:
+    """None for a trace that is damaged: the link to the file is there all the same."""
     try:
         return thin(path, points)
     except TraceError:
@@ -164,52 +115,6 @@ def _power(path: Path | None, points: int) -> Power | None:
 
 def _existing(folder: Path, below: str, names: Sequence[str]) -> Files:
     return tuple((name, f"{below}/{name}".lstrip("/")) for name in names if (folder / below / name).is_file())
-
-
-def _devices(cells: Sequence[CellRow]) -> tuple[DeviceUse, ...]:
-    used: dict[str, list[tuple[DeviceEnergy, str]]] = {}
-    for cell in cells:
-        for device in cell.result.devices if cell.result is not None else ():
-            used.setdefault(device.uuid, []).append((device, cell.power.driver if cell.power else ""))
-    return tuple(
-        DeviceUse(
-            name=uses[-1][0].name,
-            uuid=uuid,
-            driver=next((driver for _, driver in uses if driver), ""),
-            cells=len(uses),
-            idle_power_w=uses[-1][0].idle_power_w,
-            power_limit_w=uses[-1][0].power_limit_w,
-            max_temperature_c=max((t for use, _ in uses if (t := use.max_temperature_c) is not None), default=None),
-            throttle_reasons=tuple(dict.fromkeys(reason for use, _ in uses for reason in use.throttle_reasons)),
-        )
-        for uuid, uses in used.items()
-    )
-
-
-def _notes(results: Iterable[ExperimentResult]) -> tuple[Note, ...]:
-    said: dict[tuple[str, str], list[ExperimentResult]] = {}
-    for result in results:
-        validity = result.validity
-        for kind, texts in (
-            ("reason", validity.reasons),
-            ("note", validity.notes),
-            ("warning", result.warnings),
-            ("missing", tuple(f"{name}: {why}" for name, why in validity.missing.items())),
-        ):
-            for text in texts:
-                said.setdefault((kind, text), []).append(result)
-    order = ("reason", "warning", "note", "missing")
-    notes = [
-        Note(
-            kind=kind,
-            text=text,
-            meaning=MEANINGS.get(text, "") if kind == "reason" else "",
-            invalid=sum(not result.validity.valid for result in who),
-            cell_ids=tuple(result.cell_id for result in who),
-        )
-        for (kind, text), who in said.items()
-    ]
-    return tuple(sorted(notes, key=lambda note: (order.index(note.kind), -note.invalid, -len(note.cell_ids))))
 
 
 def _environment(path: Path) -> tuple[tuple[str, str], ...]:

@@ -1,9 +1,8 @@
-"""Text into HTML: escaping, numbers, links. Whatever comes from a file goes through here."""
+"""Text into HTML: escaping, badges, links. Whatever comes from a file goes through here."""
 
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
@@ -30,16 +29,6 @@ def text(value: object) -> str:
     return html.escape(str(value), quote=True)
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """``1,234``, ``12.3``, ``0.0123``: at least ``digits`` digits that matter, never an exponent in between."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    size = math.floor(math.log10(abs(value)))
-    return f"{value:.2e}" if size < -4 or size > 9 else f"{value:,.{max(0, digits - 1 - size)}f}"
-
-
 def plural(count: int, word: str) -> str:
     """``1 cell``, ``1,234 cells``."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
@@ -59,7 +48,11 @@ def short(path: str) -> str:
 
 
 def badge(outcome: str) -> str:
-    style, sign, words = OUTCOMES[outcome]
+    return mark(*OUTCOMES[outcome])
+
+
+def mark(style: str, sign: str, words: str) -> str:
+    """A verdict in colour, sign and word."""
     return f'<span class="badge {style}"><span aria-hidden="true">{sign}</span> {words}</span>'
 
 

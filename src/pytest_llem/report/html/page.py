@@ -14,7 +14,7 @@ from pytest_llem.report.html import background
 from pytest_llem.report.html.data import PageData, gather
 from pytest_llem.report.html.library import chart_library
 from pytest_llem.report.html.markup import links, text
-from pytest_llem.report.html.payload import payload, power_json, script_json
+from pytest_llem.report.html.payload import payload, script_json
 from pytest_llem.report.html.table import table
 from pytest_llem.report.html.verdicts import verdicts
 from pytest_llem.results.comparison import Report
@@ -44,15 +44,15 @@ def page(data: PageData, base: str, library: str) -> str:
         "policy": text(_policy((library, own))),
         "style": _asset("page.css"),
         "about": _about(data, base),
-        "verdicts": verdicts(data),
+        "verdicts": verdicts(data.cells),
         "comparison": background.comparison(data.comparison),
         "table": table(data.cells, base),
         "where": background.where(data, base),
-        "notes": background.notes(data.notes, data.cells, base),
+        "notes": background.notes(data.cells, base),
         "tool": text(manifest.tool_version),
         "data": script_json(payload(data)),
         "power": "\n".join(
-            f'<script type="application/json" id="power-{number}">{script_json(power_json(cell.power))}</script>'
+            f'<script type="application/json" id="power-{number}">{script_json(cell.power)}</script>'
             for number, cell in enumerate(data.cells)
             if cell.power is not None
         ),

@@ -1,4 +1,4 @@
-"""The numbers behind the pictures, as JSON for the page's scripts. Rounded to what a picture can show."""
+"""The numbers behind the pictures, as JSON for the page's scripts."""
 
 from __future__ import annotations
 
@@ -12,42 +12,32 @@ from pydantic import JsonValue
 from pytest_llem.report.html.background import verdict_of
 from pytest_llem.report.html.data import CellRow, PageData
 from pytest_llem.report.html.markup import plain, short
-from pytest_llem.report.html.power import Power, Span
-from pytest_llem.report.html.roofline import Position
+from pytest_llem.report.html.table import FIGURES
 from pytest_llem.results.comparison import Report
 from pytest_llem.results.study_result import Configuration, Mean
-
-METRICS = {
-    "energy_per_output_token_j": ("energy per output token", "J"),
-    "energy_per_request_j": ("energy per request", "J"),
-    "output_tokens_per_s": ("output tokens per second", "/s"),
-    "mean_power_w": ("mean power", "W"),
-    "ttft_s": ("time to first token, median", "s"),
-    "tpot_s": ("time per output token, median", "s"),
-    "peak_memory_bytes": ("peak memory", "B"),
-}
-"""What can be drawn: title and unit."""
+from pytest_llem.study.metrics import METRICS
 
 Json = Mapping[str, object]
 
 
 def script_json(value: object) -> str:
-    """JSON that is safe inside a script element."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    """JSON that is safe inside a script element; a dataclass becomes an object of its fields."""
+    text = json.dumps(value, default=vars, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c")
 
 
 def payload(data: PageData) -> Json:
     """Everything but the power curves, which are apart so that only the chosen one is parsed."""
     index = {cell.entry.cell_id: number for number, cell in enumerate(data.cells)}
-    axes = _axes(data.configurations)
-    drawn = [key for key in METRICS if any(key in c.figures for c in data.configurations)]
-    backends = {c.entry.cell_id: c.result.config.get("backend") for c in data.cells if c.result is not None}
+    figures = {figure.metric.partition(".")[0]: figure.explanation for figure in FIGURES}
+    drawn = [key for key in figures if any(key in c.figures for c in data.configurations)]
+    axes = _axes(data.configurations).items()
     return {
         "cells": [_cell(cell) for cell in data.cells],
-        "axes": [{"path": path, "title": short(path), "values": values} for path, values in axes.items()],
-        "metrics": [{"key": key, "title": METRICS[key][0], "unit": METRICS[key][1]} for key in drawn],
-        "configurations": [_configuration(c, index) for c in data.configurations],
-        "positions": [_position(p, str(backends.get(p.cell_id, "–"))) for p in data.positions],
+        "axes": [{"path": path, "title": short(path), "values": values} for path, values in axes],
+        "metrics": [{"key": key, "title": figures[key], "unit": METRICS[key].unit.removeprefix("1")} for key in drawn],
+        "configurations": [_configuration(c, drawn, index) for c in data.configurations],
+        "positions": data.positions,
         "comparisons": _comparisons(data.comparison),
     }
 
@@ -70,69 +60,39 @@ def _order(value: JsonValue) -> tuple[int, float, list[tuple[bool, int, str]]]:
 
 
 def _cell(cell: CellRow) -> Json:
-    result = cell.result
     return {
         "id": cell.entry.cell_id,
         "power": cell.power is not None,
-        "idle": _round(result.loaded_idle_power_w) if result is not None else None,
+        "idle": cell.result.loaded_idle_power_w if cell.result is not None else None,
         "state": "estimated" if cell.estimated else "invalid" if cell.invalid else "measured",
     }
 
 
-def _configuration(configuration: Configuration, index: Mapping[str, int]) -> Json:
+def _configuration(configuration: Configuration, drawn: Sequence[str], index: Mapping[str, int]) -> Json:
     first = configuration.cell_ids[0]
     return {
         "name": re.sub(r"-c\d+$", "", first) if len(configuration.cell_ids) > 1 else first,
         "varied": {path: plain(value) for path, value in configuration.varied.items()},
-        "figures": {key: _mean(mean) for key in METRICS if (mean := configuration.figures.get(key)) is not None},
+        "figures": {key: _mean(mean) for key in drawn if (mean := configuration.figures.get(key)) is not None},
         "state": "invalid" if not configuration.valid else "measured" if configuration.measured else "estimated",
         "cell": index[first],
     }
 
 
-def _mean(mean: Mean) -> list[float | int | None]:
-    low, high = mean.ci95 if mean.ci95 is not None else (None, None)
-    return [_round(mean.value), _round(low), _round(high), mean.n]
-
-
-def _position(position: Position, backend: str) -> Json:
-    return {
-        "id": position.cell_id,
-        "backend": backend,
-        "device": position.device,
-        "x": _round(position.intensity),
-        "y": _round(position.flops_per_s),
-        "atLeast": position.at_least,
-        "peak": position.peak_flops_per_s,
-        "bandwidth": position.bandwidth_bytes_per_s,
-    }
+def _mean(mean: Mean) -> list[float | None]:
+    """Five digits, which is more than a picture shows: there are thousands of them."""
+    values = (mean.value, *(mean.ci95 or (None, None)))
+    return [*(None if value is None else float(f"{value:.5g}") for value in values), mean.n]
 
 
 def _comparisons(report: Report | None) -> list[Json]:
     """Those that have an interval to draw."""
-    found: list[Json] = []
-    for c in report.comparisons if report is not None else ():
-        if c.ratio is not None and c.interval is not None and all(map(math.isfinite, c.interval)):
-            change = [_round(value - 1) for value in (c.ratio, *c.interval)]
-            found.append({"name": f"{c.label}  {c.metric}", "verdict": verdict_of(c), "change": change})
-    return found
-
-
-def power_json(power: Power) -> Json:
-    """One cell's curve."""
-    return {
-        "lines": [{"device": line.device, "t": line.times_ms, "w": line.power_w} for line in power.lines],
-        "windows": _spans(power.windows),
-        "phases": _spans(power.phases),
-        "samples": power.samples,
-        "points": sum(len(line.times_ms) for line in power.lines),
-        "field": power.field,
-    }
-
-
-def _spans(found: Sequence[Span]) -> list[list[str | int]]:
-    return [[span.label, span.start_ms, span.end_ms] for span in found]
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.5g}")
+    return [
+        {
+            "name": f"{c.label}  {c.metric}",
+            "verdict": verdict_of(c),
+            "change": [value - 1 for value in (c.ratio, *c.interval)],
+        }
+        for c in (report.comparisons if report is not None else ())
+        if c.ratio is not None and c.interval is not None and all(map(math.isfinite, c.interval))
+    ]

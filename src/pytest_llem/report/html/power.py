@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,7 @@ class Line:
     power_w: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A stretch of time, in milliseconds since the cell's first sample."""
 
     label: str
@@ -54,17 +54,11 @@ def thin(path: Path, points: int) -> Power | None:
         return None
     curves = [_curve(trace) for trace in traces]
     zero = min(float(times[0]) for times, _, _ in curves)
-    share = max(8, points // len(traces))
     lines = []
     for trace, (times, watts, _) in zip(traces, curves, strict=True):
-        kept = _extremes(watts, share)
-        lines.append(
-            Line(
-                device=trace.name.partition("/")[2] or trace.device,
-                times_ms=tuple(_ms(times[kept], zero)),
-                power_w=tuple(np.round(watts[kept], 1).tolist()),
-            )
-        )
+        kept = _extremes(watts, max(8, points // len(traces)))
+        device = trace.name.partition("/")[2] or trace.device
+        lines.append(Line(device, _ms(times[kept], zero), tuple(np.round(watts[kept], 1).tolist())))
     repeats = {(trace.t0, trace.t1): trace for trace in traces}  # the devices of a window share its times
     phases = [span for trace in repeats.values() for span in _phases(trace, zero)]
     return Power(
@@ -103,15 +97,12 @@ def _extremes(watts: Samples, points: int) -> NDArray[np.intp]:
 
 def _phases(trace: Trace, zero: float) -> list[Span]:
     """The marked parts; neighbours of one label are one. A window with a single label has nothing to tell apart."""
-    parts = trace.parts()
-    if len({label for label, *_ in parts}) < 2:
-        return []
     merged = []
-    for label, group in groupby(parts, key=lambda part: part[0]):
+    for label, group in groupby(trace.parts(), key=lambda part: part[0]):
         same = list(group)
         merged.append(Span(label, *_ms((same[0][2], same[-1][3]), zero)))
-    return merged
+    return merged if len(merged) > 1 else []
 
 
-def _ms(times: Sequence[float] | Samples, zero: float) -> list[int]:
-    return [round((float(time) - zero) * 1e3) for time in times]
+def _ms(times: Iterable[float], zero: float) -> tuple[int, ...]:
+    return tuple(round((float(time) - zero) * 1e3) for time in times)

@@ -13,6 +13,7 @@ class Position:
     """Per device. ``at_least``: arithmetic binds, so the bytes are only bounded, and ``intensity`` is a lower limit."""
 
     cell_id: str
+    backend: str
     device: str
     intensity: float  # FLOP/byte
     flops_per_s: float
@@ -36,6 +37,7 @@ def position(result: ExperimentResult) -> Position | None:
     arithmetic_s = flops / spec.peak_bf16_flops_per_s
     return Position(
         cell_id=result.cell_id,
+        backend=str(result.config.get("backend", "–")),
         device=spec.name,
         intensity=flops / (max(floor_s, arithmetic_s) * spec.memory_bandwidth_bytes_per_s),
         flops_per_s=flops / result.duration_s,

@@ -5,46 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pytest_llem.report.html.data import CellRow, PageData
-from pytest_llem.report.html.markup import OUTCOMES, badge, flags, number, plural, small_table, text
-from pytest_llem.report.units import si
+from pytest_llem.report.html.data import CellRow
+from pytest_llem.report.html.markup import OUTCOMES, badge, flags, plural, small_table, text
+from pytest_llem.report.units import NONE, figure
+from pytest_llem.report.words import judged, limits
 from pytest_llem.results.model import Verdict
-from pytest_llem.study.metrics import METRICS
 
 MOST_PROBLEMS = 15  # listed on top; the table below has all of them
 _GRAVITY = ("error", "failed", "over_budget", "interrupted", "inconclusive")
 
 
-def figure(value: float | None, metric: str, digits: int = 3) -> str:
-    """A metric's value with its unit, for a person."""
-    known = METRICS.get(metric.partition(".")[0])
-    unit = known.unit if known is not None else ""
-    if unit in ("", "1/s") or value is None:
-        return number(value, digits) + ("/s" if unit == "1/s" else "")
-    return si(value, unit, digits)
-
-
-def limit(verdict: Verdict) -> str:
-    """``≤ 500 mJ``."""
-    ends = [(verdict.min, "≥"), (verdict.max, "≤")]
-    return " and ".join(f"{sign} {figure(end, verdict.metric)}" for end, sign in ends if end is not None)
-
-
-def verdicts(data: PageData) -> str:
+def verdicts(cells: Sequence[CellRow]) -> str:
     """The whole section's contents."""
-    return headline(data.cells) + _tiles(data.cells) + _budgets(data.cells) + _problems(data.cells)
+    return headline(cells) + _tiles(cells) + _budgets(cells) + _problems(cells)
 
 
 def headline(cells: Sequence[CellRow]) -> str:
     """One sentence, the most important thing first; then how far the figures can be trusted."""
     counts = Counter(cell.outcome for cell in cells)
-    bad = [(counts[name], OUTCOMES[name][2]) for name in ("error", "failed", "over_budget") if counts[name]]
-    words = ", ".join(f"{count:,} {what}" for count, what in bad)
-    judged = any(cell.result is not None and cell.result.verdicts for cell in cells)
+    bad = [f"{counts[name]:,} {OUTCOMES[name][2]}" for name in ("error", "failed", "over_budget") if counts[name]]
     if bad:
-        style, sentence = "bad", f"{plural(len(cells), 'cell')}: {words}."
+        style, sentence = "bad", f"{plural(len(cells), 'cell')}: {', '.join(bad)}."
     elif counts["passed"] == len(cells) > 0:
-        style, sentence = "good", f"{plural(len(cells), 'cell')}, all {'within budget' if judged else 'measured'}."
+        budgets = any(cell.result is not None and cell.result.verdicts for cell in cells)
+        style, sentence = "good", f"{plural(len(cells), 'cell')}, all {'within budget' if budgets else 'measured'}."
     else:
         style, sentence = "unsure", f"{counts['passed']:,} of {plural(len(cells), 'cell')} passed."
     trust = []
@@ -59,19 +43,14 @@ def headline(cells: Sequence[CellRow]) -> str:
 
 def _tiles(cells: Sequence[CellRow]) -> str:
     counts = Counter(cell.outcome for cell in cells)
-    tiles = [(name, *OUTCOMES[name], counts[name]) for name in OUTCOMES if counts[name]]
-    tiles += [
-        (name, "flag", sign, name.upper(), count)
-        for name, sign, count in (
-            ("estimated", "≈", sum(cell.estimated for cell in cells)),
-            ("invalid", "!", sum(cell.invalid for cell in cells)),
-        )
-        if count
-    ]
+    tiles = [(name, *looks, counts[name]) for name, looks in OUTCOMES.items()]
+    tiles.append(("estimated", "flag", "≈", "ESTIMATED", sum(cell.estimated for cell in cells)))
+    tiles.append(("invalid", "flag", "!", "INVALID", sum(cell.invalid for cell in cells)))
     items = [
         f'<li><a class="tile {style}" href="#table" data-filter="{name}"><b>{count:,}</b>'
         f'<span><span aria-hidden="true">{sign}</span> {words}</span></a></li>'
         for name, style, sign, words, count in tiles
+        if count
     ]
     return f'<ul class="tiles">{"".join(items)}</ul>'
 
@@ -80,20 +59,18 @@ def _budgets(cells: Sequence[CellRow]) -> str:
     found: dict[tuple[str, str], list[tuple[Verdict, CellRow]]] = {}
     for cell in cells:
         for verdict in cell.result.verdicts if cell.result is not None else ():
-            found.setdefault((verdict.metric, limit(verdict)), []).append((verdict, cell))
+            found.setdefault((verdict.metric, limits(verdict)), []).append((verdict, cell))
     if not found:
         return "<p>No budgets were set: nothing was judged.</p>"
     lines = []
-    for (metric, allowed), judged in found.items():
-        counts = Counter(verdict.outcome for verdict, _ in judged)
-        known = [(verdict.value, cell) for verdict, cell in judged if verdict.value is not None]
-        pick = max if judged[0][0].max is not None else min
-        worst = pick(known, key=lambda pair: pair[0], default=None)
-        nearest = "–"
-        if worst is not None:
-            nearest = f"{text(figure(worst[0], metric))} in <code>{text(worst[1].entry.cell_id)}</code>"
+    for (metric, allowed), all_judged in found.items():
+        counts = Counter(verdict.outcome for verdict, _ in all_judged)
+        known = [(verdict.value, cell) for verdict, cell in all_judged if verdict.value is not None]
+        pick = max if all_judged[0][0].max is not None else min
+        value, where = pick(known, key=lambda pair: pair[0], default=(None, None))
+        worst = f"{figure(value, metric)} in <code>{text(where.entry.cell_id)}</code>" if where is not None else NONE
         numbers = [str(counts[outcome]) for outcome in ("pass", "fail", "inconclusive")]
-        lines.append([f"<code>{text(metric)}</code> {text(allowed)}", *numbers, nearest])
+        lines.append([f"<code>{text(metric)}</code> {text(allowed)}", *numbers, worst])
     return small_table(("budget", "pass", "fail", "inconclusive", "worst"), lines)
 
 
@@ -117,13 +94,5 @@ def _why(cell: CellRow) -> str:
         first, _, more = cell.entry.error_message.partition("\n")
         name = f"{text(cell.entry.error_type or 'error')}: {text(first)}"
         return f"<details><summary>{name}</summary><pre>{text(more)}</pre></details>" if more.strip() else name
-    reasons = []
-    for verdict in cell.result.verdicts if cell.result is not None else ():
-        if verdict.outcome == "pass":
-            continue
-        ends = verdict.interval
-        within = f" ({figure(ends[0], verdict.metric)} … {figure(ends[1], verdict.metric)})" if ends else ""
-        why = f", {verdict.reason}" if verdict.reason else ""
-        found = figure(verdict.value, verdict.metric, 4)  # a digit more than the limit, which may be close
-        reasons.append(f"{verdict.metric} is {found}{within}, budget {limit(verdict)}{why}")
-    return text("; ".join(reasons))
+    found = cell.result.verdicts if cell.result is not None else ()
+    return text("; ".join(judged(verdict, digits=4) for verdict in found if verdict.outcome != "pass"))

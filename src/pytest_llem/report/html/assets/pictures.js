@@ -217,23 +217,23 @@ function startAxes() {
 }
 
 function drawRoofline() {
-  const points = data.positions.map((p) => ({ ...p, kind: p.atLeast ? "at least" : "exact", xText: `${withUnit(p.x, "FLOP/B")}`, yText: `${withUnit(p.y, "FLOP/s")}` }));
+  const points = data.positions.map((p) => ({ ...p, kind: p.at_least ? "at least" : "exact", xText: withUnit(p.intensity, "FLOP/B"), yText: withUnit(p.flops_per_s, "FLOP/s") }));
   const devices = new Map(points.map((p) => [p.device, p]));
   const reach = (values) => [Math.min(...values) / 2, Math.max(...values) * 2];
-  const across = logScale(reach([...points.map((p) => p.x), ...points.map((p) => p.peak / p.bandwidth)]));
-  const upward = logScale(reach([...points.map((p) => p.y), ...points.map((p) => p.peak)]));
-  const roof = [...devices.values()].flatMap(({ device, peak, bandwidth }) => {
+  const across = logScale(reach(points.flatMap((p) => [p.intensity, p.peak_flops_per_s / p.bandwidth_bytes_per_s])));
+  const upward = logScale(reach(points.flatMap((p) => [p.flops_per_s, p.peak_flops_per_s])));
+  const roof = [...devices.values()].flatMap(({ device, peak_flops_per_s: peak, bandwidth_bytes_per_s: bandwidth }) => {
     const foot = Math.max(across.scale.domain[0], upward.scale.domain[0] / bandwidth);
-    return [foot, peak / bandwidth, across.scale.domain[1]].map((at) => ({ device, x: at, y: Math.min(peak, at * bandwidth) }));
+    return [foot, peak / bandwidth, across.scale.domain[1]].map((at) => ({ device, intensity: at, flops_per_s: Math.min(peak, at * bandwidth) }));
   });
-  const x = { field: "x", type: "quantitative", scale: across.scale, axis: { title: "FLOP per byte", labelExpr: amount(""), ...across.ticks } };
-  const y = { field: "y", type: "quantitative", scale: upward.scale, axis: { title: "FLOP/s for each device", labelExpr: amount("FLOP/s"), ...upward.ticks } };
+  const x = { field: "intensity", type: "quantitative", scale: across.scale, axis: { title: "FLOP per byte", labelExpr: amount(""), ...across.ticks } };
+  const y = { field: "flops_per_s", type: "quantitative", scale: upward.scale, axis: { title: "FLOP/s for each device", labelExpr: amount("FLOP/s"), ...upward.ticks } };
   const several = new Set(points.map((p) => p.backend)).size > 1;
   return draw("roofline", {
     height: 320,
     layer: [
       { data: { values: roof }, mark: { type: "line", stroke: "var(--ink)", strokeWidth: 1.5 }, encoding: { x, y, detail: { field: "device" } } },
-      { data: { values: [...devices.values()] }, mark: { type: "text", align: "right", dy: -8, fill: "var(--muted)" }, encoding: { x: { datum: across.scale.domain[1], type: "quantitative" }, y: { ...y, field: "peak" }, text: { field: "device" } } },
+      { data: { values: [...devices.values()] }, mark: { type: "text", align: "right", dy: -8, fill: "var(--muted)" }, encoding: { x: { datum: across.scale.domain[1], type: "quantitative" }, y: { ...y, field: "peak_flops_per_s" }, text: { field: "device" } } },
       {
         data: { values: points },
         mark: { type: "point", filled: true, opacity: 0.75, size: points.length > 300 ? 25 : 65 },
@@ -241,7 +241,7 @@ function drawRoofline() {
           x, y,
           color: { field: "backend", type: "nominal", legend: several ? { title: "backend", orient: "right" } : null },
           shape: { field: "kind", type: "nominal", scale: { domain: ["exact", "at least"], range: ["circle", "triangle-right"] }, legend: null },
-          tooltip: [["id", "cell"], ["xText", "intensity"], ["yText", "rate"], ["kind", "intensity is"]].map(([field, title]) => ({ field, title })),
+          tooltip: [["cell_id", "cell"], ["xText", "intensity"], ["yText", "rate"], ["kind", "intensity is"]].map(([field, title]) => ({ field, title })),
         },
       },
     ],

@@ -5,7 +5,7 @@ const traced = data.cells.map((cell, index) => ({ ...cell, index })).filter((cel
 function drawPower(index) {
   const cell = data.cells[index];
   const curve = JSON.parse(document.getElementById(`power-${index}`).textContent);
-  const points = curve.lines.flatMap(({ device, t, w }, line) => t.map((ms, i) => ({ t: ms / 1e3, w: w[i], device, line })));
+  const points = curve.lines.flatMap(({ device, times_ms, power_w }, line) => times_ms.map((ms, i) => ({ t: ms / 1e3, w: power_w[i], device, line })));
   const spans = (found) => found.map(([label, from, to]) => ({ label, from: from / 1e3, to: to / 1e3 }));
   const phases = spans(curve.phases);
   const names = [...new Set(phases.map((phase) => phase.label))];
@@ -30,10 +30,10 @@ function drawPower(index) {
     const at = { datum: cell.idle, type: "quantitative" };
     layer.push({ data: { values: [{}] }, mark: { type: "rule", stroke: "var(--ink)", strokeDash: [4, 4], opacity: 0.6 }, encoding: { y: at } });
   }
-  const thinned = curve.points < curve.samples ? ` of ${curve.samples.toLocaleString("en")}, thinned so that peaks and dips stay` : "";
+  const thinned = points.length < curve.samples ? ` of ${curve.samples.toLocaleString("en")}, thinned so that peaks and dips stay` : "";
   const idle = cell.idle === null ? "" : ` Dashed: idle power with the model loaded, ${cell.idle.toFixed(0)} W.`;
   const trust = { measured: "", estimated: " ESTIMATED: this is no measured power.", invalid: " INVALID: see the reasons in the table." }[cell.state];
-  document.getElementById("power-facts").textContent = `${cell.id}: ${curve.points.toLocaleString("en")} samples${thinned}.${idle}${trust}`;
+  document.getElementById("power-facts").textContent = `${cell.id}: ${points.length.toLocaleString("en")} samples${thinned}.${idle}${trust}`;
   return draw("watts", { height: 280, layer, resolve: { scale: { fill: "independent", stroke: "independent" } } });
 }
 
