@@ -17,9 +17,12 @@ COPY docker/requirements.txt /tmp/requirements.txt
 RUN pip install --no-cache-dir -r /tmp/requirements.txt
 
 FROM ${BASE_IMAGE} AS wheel
-RUN python3 -m venv /opt/build && /opt/build/bin/pip install --no-cache-dir "hatchling>=1.27"
+RUN python3 -m venv /opt/build \
+    && /opt/build/bin/pip install --no-cache-dir "hatchling>=1.27" "hatch-vcs>=0.5" "hatch-fancy-pypi-readme>=25.1"
 COPY pyproject.toml README.md LICENSE /source/
 COPY src /source/src
+ARG VERSION=0.0.0.dev0
+ARG SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION}
 RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel /source
 
 FROM libraries

@@ -9,9 +9,12 @@ ARG BASE_IMAGE=vllm/vllm-openai:v0.26.0
 
 FROM ${BASE_IMAGE} AS wheel
 USER 0
-RUN python3 -m pip install --no-cache-dir --target /opt/build "hatchling>=1.27"
+RUN python3 -m pip install --no-cache-dir --target /opt/build \
+    "hatchling>=1.27" "hatch-vcs>=0.5" "hatch-fancy-pypi-readme>=25.1"
 COPY pyproject.toml README.md LICENSE /source/
 COPY src /source/src
+ARG VERSION=0.0.0.dev0
+ARG SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION}
 RUN cd /source && PYTHONPATH=/opt/build python3 -m hatchling build -t wheel -d /wheel
 
 FROM ${BASE_IMAGE}

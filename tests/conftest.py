@@ -51,13 +51,19 @@ class Studies:
         path.write_text(textwrap.dedent(text))
         return path
 
-    def arguments(self) -> list[str]:
-        """What loads the plugin, with the CPU estimate and locks of its own."""
-        return [*load_plugin(), "--llem-meter=cpu-estimate", f"--llem-lock-dir={self.locks}"]
+    def arguments(self, *more: str | Path) -> list[str]:
+        """What loads the plugin, with the CPU estimate and locks of its own, and ``more``.
+
+        Skips the test where a plugin is missing that ``more`` asks for."""
+        for option, module in (("-n", "xdist"), ("--json-report", "pytest_jsonreport")):
+            if any(str(argument).startswith(option) for argument in more):
+                pytest.importorskip(module)
+        own = ["--llem-meter=cpu-estimate", f"--llem-lock-dir={self.locks}"]
+        return [*load_plugin(), *own, *map(str, more)]
 
     def run(self, *arguments: str | Path, timeout: float = 120) -> pytest.RunResult:
         """pytest in a process of its own."""
-        return self.pytester.runpytest_subprocess(*self.arguments(), *map(str, arguments), timeout=timeout)
+        return self.pytester.runpytest_subprocess(*self.arguments(*arguments), timeout=timeout)
 
     def runs(self) -> list[Path]:
         """The folders of all runs."""

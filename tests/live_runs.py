@@ -26,7 +26,7 @@ class LiveRun:
         self.output = studies.pytester.path / f"output-{time.monotonic_ns()}.txt"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", *studies.arguments(), "-p", "no:cacheprovider", *arguments],
+                [sys.executable, "-m", "pytest", *studies.arguments(*arguments), "-p", "no:cacheprovider"],
                 cwd=studies.pytester.path,
                 env={**os.environ, "TMPDIR": str(self.temporary)},
                 stdout=output,

@@ -46,8 +46,6 @@ def check_reports(studies: Studies) -> None:
 
 @pytest.mark.parametrize("workers", [(), ("-n", "4")], ids=["alone", "workers"])
 def test_each_cell_has_its_outcome_and_one_entry_everywhere(studies: Studies, workers: tuple[str, ...]) -> None:
-    for plugin in ("xdist", "pytest_jsonreport"):
-        pytest.importorskip(plugin)
     studies.write(MIXED)
     order = ("--dist=loadfile",) if workers else ()  # else JUnit lists tests as they end
     found = studies.run("--junitxml=out.xml", "--json-report", *workers, *order)

@@ -199,6 +199,7 @@ def test_cycles_that_went_on_until_decided_are_judged_more_strictly(session: Ses
 
 
 def test_files_for_people_and_programs(session: Session, pytester: pytest.Pytester) -> None:
+    pytest.importorskip("vl_convert")
     found = session(
         budgeted(cycles(noisy(1.1)), max=2.0),
         "--llem-json=out/all.json",

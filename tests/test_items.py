@@ -105,7 +105,6 @@ def test_junit_carries_flat_figures(studies: Studies):
 
 
 def test_xdist_gives_the_same_cells_and_one_manifest(studies: Studies):
-    pytest.importorskip("xdist")
     studies.write(FOUR + "budgets: [{metric: e2el_s, max: 0.0, when: {dataset.n: 4}}]\n")
     result = studies.run("-n", "2")
     result.assert_outcomes(passed=2, failed=2)

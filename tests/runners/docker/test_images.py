@@ -7,6 +7,7 @@ import pytest
 from pytest_llem import __version__
 from pytest_llem.energy.nvml import Driver
 from pytest_llem.results.model import SCHEMA_VERSION
+from pytest_llem.runners.docker import images
 from pytest_llem.runners.docker.images import Image, check_labels, image_for
 from pytest_llem.runners.messages import PROTOCOL_VERSION
 
@@ -17,11 +18,12 @@ LABELS = {
 }
 
 
-def test_a_setting_comes_before_the_environment_and_that_before_the_default() -> None:
+def test_a_setting_comes_before_the_environment_and_that_before_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "__version__", "3.1.4")
     environment = {"LLEM_IMAGE_VLLM": "mine:2"}
     assert image_for("vllm", {"vllm": "mine:1"}, environment) == Image("mine:1", "setting")
     assert image_for("vllm", {"pytorch": "mine:1"}, environment) == Image("mine:2", "LLEM_IMAGE_VLLM")
-    published = f"ghcr.io/pytest-llem/pytest-llem/pytorch:{__version__}-cuda13"
+    published = "ghcr.io/pytest-llem/pytest-llem/pytorch:3.1.4-cuda13"
     assert image_for("pytorch", {}, environment) == Image(published, "default")
 
 

@@ -35,13 +35,16 @@ class Image(NamedTuple):
 
 
 def image_for(backend: str, images: Mapping[str, str], environment: Mapping[str, str] = os.environ) -> Image:
-    """The image for a backend: the caller's, else ``LLEM_IMAGE_<BACKEND>``, else the published one."""
+    """The image for a backend: the caller's, else ``LLEM_IMAGE_<BACKEND>``, else that of this version by its name.
+
+    Versions under development share the name that ``docker/build.sh`` gives theirs; only its labels must fit."""
     if backend in images:
         return Image(images[backend], "setting")
     variable = f"LLEM_IMAGE_{backend.upper().replace('-', '_')}"
     if environment.get(variable):
         return Image(environment[variable], variable)
-    return Image(f"{PUBLISHED}/{backend}:{__version__}-cuda{CUDA_MAJOR}", "default")
+    release = "dev" if ".dev" in __version__ else __version__.partition("+")[0]
+    return Image(f"{PUBLISHED}/{backend}:{release}-cuda{CUDA_MAJOR}", "default")
 
 
 def check_labels(image: str, labels: Mapping[str, str], driver: Driver | None, gpus: bool) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""The project around the package: versions, what is released, workflows."""
