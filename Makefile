@@ -19,7 +19,7 @@ $(BIN)/python:
 $(STAMP): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	@echo "installing into $(VENV) (PyTorch is large; this happens once)"
 	@$(PIP) 'pip>=25.1'
-	@$(PIP) -c $(CONSTRAINTS) -e '.[transformers,docker,xdist,report]' --group dev
+	@$(PIP) -c $(CONSTRAINTS) -e '.[transformers,docker,xdist,report,completion]' --group dev
 	@touch $@
 
 install: $(STAMP) ## set up, and nothing more

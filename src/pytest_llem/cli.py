@@ -55,6 +55,12 @@ reason, in the new file's first lines and on stderr.
 
   llem import old.yaml -o studies/new.yaml && llem plan studies/new.yaml
 """
+_COMPLETION = """Prints a script for your shell; afterwards the tab key completes commands, options and their values.
+
+  llem completion bash > ~/.local/share/bash-completion/completions/llem
+  llem completion zsh > ~/.zfunc/_llem        with ~/.zfunc in $fpath, before compinit
+  llem completion fish > ~/.config/fish/completions/llem.fish
+"""
 _REPLAY = """Computes the energy of a recording again; needs neither the GPU nor the model.
 
   llem replay llem-results/RUN/CELL/trace.json.gz
@@ -146,6 +152,10 @@ def _parser() -> argparse.ArgumentParser:
 
     config = commands.add_parser("config", help="show every setting and where its value comes from", **_teach(_CONFIG))
     config.set_defaults(act=_config)
+
+    completion = commands.add_parser("completion", help="print a script for your shell", **_teach(_COMPLETION))
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    completion.set_defaults(act=_completion)
 
     for command in (plan, report, replay, doctor, config):
         command.add_argument("--json", action="store_true", help="for programs")
@@ -240,6 +250,13 @@ def _import(arguments: argparse.Namespace, rest: list[str]) -> int:
         print(text, end="")
     else:
         output.write_text(text)
+    return 0
+
+
+def _completion(arguments: argparse.Namespace, rest: list[str]) -> int:
+    from pytest_llem.commands.completion import script
+
+    print(script(_parser(), arguments.shell))
     return 0
 
 

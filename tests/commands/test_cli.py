@@ -18,7 +18,20 @@ from pytest_llem.cli import main
 from tests.conftest import FAST, SOURCE, Studies
 
 GOLDEN = Path(__file__).parent / "golden"
-COMMANDS = ("", "run", "plan", "config", "doctor", "schema", "replay", "report", "compare", "ab", "import")
+COMMANDS = (
+    "",
+    "run",
+    "plan",
+    "config",
+    "doctor",
+    "schema",
+    "replay",
+    "report",
+    "compare",
+    "ab",
+    "import",
+    "completion",
+)
 STUDY = f"llem: 1\nname: mine\nmodel: none\nbackend: instant\n{FAST}\nsweep: {{max_output_tokens: [1, 2]}}\n"
 
 
