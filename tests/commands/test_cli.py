@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def test_the_version_comes_at_once() -> None:
     code = "import sys; from pytest_llem.cli import main; sys.exit(main())"
     seconds = []
     for _ in range(5):
-        begin = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
             [sys.executable, "-c", code, "--version"],
             env={**os.environ, "PYTHONPATH": str(SOURCE)},
@@ -66,9 +66,10 @@ def test_the_version_comes_at_once() -> None:
             text=True,
             check=True,
         )
-        seconds.append(time.perf_counter() - begin)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert done.stdout == f"pytest-llem {__version__}\n"
-    assert min(seconds) < 0.2
+    assert min(seconds) < 0.2, "processor time: on a busy machine only the wall time is longer"
 
 
 @pytest.mark.parametrize(
