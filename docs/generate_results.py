@@ -128,7 +128,9 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "e2el_s": "time from handing a request over to its last token",
     },
     "Memory": {
-        "peak_memory_bytes": "[largest amount in use](measuring.md#what-a-figure-is) by the experiment",
+        "peak_memory_bytes": "largest amount of GPU memory in use by the experiment's processes, from the "
+        "start of loading to the end of the last window, above what was in use before; "
+        "[how it is read](measuring.md#what-a-figure-is)",
         "model_memory_bytes": "weights of the loaded model",
         "memory_source": "how the peak was read",
     },

@@ -15,6 +15,7 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 BLOCKS = [(page, line, text) for page in PAGES for line, text in fenced(page, "yaml")]
 STUDIES = [(page, line, text) for page, line, text in BLOCKS if text.startswith("llem: 1")]
 NAMED = re.compile(r"# (\S+\.yaml)\n")  # a block that begins so is the file of that name, beside the page's studies
+SHOWN = sorted(path for path in (ROOT / "examples").rglob("*.*") if path.suffix in (".yaml", ".yml", ".py"))
 EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))
 
 
@@ -35,6 +36,20 @@ def test_an_example_loads_and_says_what_it_shows(path: Path) -> None:
     assert len(study.cells) > 1
     assert study.description
     assert not study.left_out
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.name)
+def test_an_example_begins_with_what_it_is_for(path: Path) -> None:
+    assert re.match(r'(# |""")[A-Z].{40,}', path.read_text())
+
+
+def test_every_block_of_yaml_is_a_study_or_a_file_that_one_names() -> None:
+    others = [(page, line, text) for page, line, text in BLOCKS if not text.startswith("llem: 1")]
+    assert others
+    for page, line, text in others:
+        name = NAMED.match(text)
+        assert name, f"{page.name}:{line}"
+        assert any(name[1] in study for other, _, study in STUDIES if other == page), f"{page.name}:{line}"
 
 
 def test_the_readme_has_a_study() -> None:
