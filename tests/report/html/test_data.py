@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -29,13 +28,12 @@ def test_outcomes_flags_and_files(tmp_path: Path):
 def test_devices_notes_and_environment(tmp_path: Path):
     data = gather(make_run(tmp_path / "run", 50))
     gpu, cpu = devices(data.cells)
-    assert (gpu[0], *gpu[2:4], gpu[6]) == ("NVIDIA H200", "580.159.04", "45", "58 °C")
-    assert (cpu[0], cpu[3], cpu[5]) == ("CPU (estimate)", "1", "–")
-    text = notes(data.cells, ".")
-    reasons = dict(re.findall(r"<li><code>(\w+)</code>: ([^<]+(?: <span[^>]+>\w+</span>)?)<details>", text))
-    assert reasons["sources_disagree"].endswith('<span class="badge flag">INVALID</span>')
-    assert reasons["estimated_energy"].endswith('<span class="badge flag">ESTIMATED</span>')
-    assert len(reasons) == text.count("<code>"), "each has its meaning"
+    assert (gpu.last.name, len(gpu.uses), gpu.driver, gpu.hottest_c) == ("NVIDIA H200", 45, "580.159.04", 58.0)
+    assert (cpu.last.name, len(cpu.uses), cpu.last.power_limit_w) == ("CPU (estimate)", 1, None)
+    reasons = {note.code: note for note in dict(notes(data.cells))["Reason codes"]}
+    assert (reasons["sources_disagree"].invalid, reasons["sources_disagree"].flag) == (1, "INVALID")
+    assert (reasons["estimated_energy"].invalid, reasons["estimated_energy"].flag) == (0, "ESTIMATED")
+    assert all(note.text for note in reasons.values()), "each has its meaning"
     assert ("gpus[0].name", "NVIDIA H200") in data.environment
     assert not [key for key, _ in data.environment if key == "host.container"], "what is null says nothing"
 

@@ -16,7 +16,7 @@ from pytest_llem.results.comparison import Report
 from pytest_llem.results.manifest import Entry, Manifest
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import CONFIG, LOG, RESULT, TIMESERIES, TRACE
-from pytest_llem.results.study_result import Configuration, StudyResult, collect
+from pytest_llem.results.study_result import CellVerdict, Configuration, StudyResult, collect
 
 POINTS = 150_000
 """Points of power that a page holds at most, shared by its cells: about two megabytes."""
@@ -63,6 +63,7 @@ class PageData:
     cells: tuple[CellRow, ...]
     configurations: tuple[Configuration, ...]
     positions: tuple[Position, ...]
+    verdicts: tuple[CellVerdict, ...]
     environment: tuple[tuple[str, str], ...]  # (dotted key, value)
     files: Files
     comparison: Report | None
@@ -76,6 +77,7 @@ def gather(folder: Path, comparison: Report | None = None) -> PageData:
         cells=_rows(folder, study),
         configurations=study.configurations,
         positions=tuple(found for result in study.results if (found := position(result)) is not None),
+        verdicts=study.verdicts,
         environment=_environment(folder / "environment.json"),
         files=_existing(folder, "", ("study.yaml", "manifest.json", "environment.json")),
         comparison=comparison,

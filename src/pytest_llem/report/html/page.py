@@ -1,22 +1,19 @@
-"""The page as one file: sections put into the skeleton, style and scripts with them, nothing fetched."""
+"""The page as one file: the templates filled in, style and scripts with them, nothing fetched."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import os
-import re
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
-from pytest_llem.report.html import background
+from pytest_llem.report import units, words
+from pytest_llem.report.html import background, looks, overview, table
 from pytest_llem.report.html.data import PageData, gather
-from pytest_llem.report.html.library import chart_library
-from pytest_llem.report.html.markup import links, text
+from pytest_llem.report.html.libraries import chart_library, templates
 from pytest_llem.report.html.payload import payload, script_json
-from pytest_llem.report.html.table import table
-from pytest_llem.report.html.verdicts import verdicts
 from pytest_llem.results.comparison import Report
 from pytest_llem.results.store import write_atomic
 
@@ -27,7 +24,7 @@ def render(run_folder: Path, out: Path, *, comparison: Report | None = None) -> 
     """Write the report of a run to ``out`` and return it.
 
     Raises ResultError when the folder has no readable manifest or ``out`` cannot be written, MissingDependency without
-    the plotting library."""
+    the libraries for plots and templates."""
     data = gather(run_folder, comparison)
     base = os.path.relpath(run_folder.resolve(), out.resolve().parent)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -38,49 +35,20 @@ def render(run_folder: Path, out: Path, *, comparison: Report | None = None) -> 
 def page(data: PageData, base: str, library: str) -> str:
     """The HTML; ``base`` is the run's folder as seen from where the page will lie."""
     own = "(() => {\n" + "\n".join(_asset(name) for name in SCRIPTS) + "\n})();"
-    manifest = data.manifest
-    parts = {
-        "title": text(manifest.study),
-        "policy": text(_policy((library, own))),
-        "style": _asset("page.css"),
-        "about": _about(data, base),
-        "verdicts": verdicts(data.cells),
-        "comparison": background.comparison(data.comparison),
-        "table": table(data.cells, base),
-        "where": background.where(data, base),
-        "notes": background.notes(data.cells, base),
-        "tool": text(manifest.tool_version),
-        "data": script_json(payload(data)),
-        "power": "\n".join(
-            f'<script type="application/json" id="power-{number}">{script_json(cell.power)}</script>'
-            for number, cell in enumerate(data.cells)
-            if cell.power is not None
-        ),
-        "library": library,
-        "own": own,
-    }
-    absent = {
-        "comparison": data.comparison is None,
-        "pareto": not any("energy_per_output_token_j" in c.figures for c in data.configurations),
-        "axes": not any(c.varied for c in data.configurations),
-        "watts": not any(cell.power for cell in data.cells),
-        "roofline": not data.positions,
-    }
-    skeleton = _asset("page.html")
-    for name, gone in absent.items():
-        mark = re.escape(f"[[{name}]]")
-        skeleton = re.sub(f"{mark}.*?{mark}\n" if gone else f"{mark}\n", "", skeleton, flags=re.DOTALL)
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], skeleton)
-
-
-def _about(data: PageData, base: str) -> str:
-    manifest = data.manifest
-    ended = f" to {manifest.finished_at}" if manifest.finished_at else ""
-    status = "" if manifest.status == "finished" else f" <b>The run is {text(manifest.status)}.</b>"
-    note = f" {text(manifest.note)}" if manifest.note else ""
-    return (
-        f"<p>Run <code>{text(manifest.run_id)}</code> of <code>{text(manifest.study_file)}</code>, "
-        f"{text(manifest.started_at + ended)}.{status}{note} {links(data.files, base)}</p>"
+    environment = templates()
+    modules = {"units": units, "words": words, "looks": looks, "overview": overview, "background": background}
+    environment.globals.update(modules, data=data, base=base, script_json=script_json)
+    return environment.get_template("page.html").render(
+        columns=table.columns(data.cells),
+        axes=table.axes(data.cells),
+        payload=payload(data),
+        policy=_policy((library, own)),
+        style=_asset("page.css"),
+        library=library,
+        own=own,
+        most_problems=15,  # listed on top; the table has all of them
+        most_names=12,  # cells named with a note; the table can be searched for the rest
+        many=300,  # rows; from here on the browser lays the table out only when it comes into view
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from pytest_llem.report.html.background import verdict_of
 from pytest_llem.report.html.data import CellRow, PageData
-from pytest_llem.report.html.markup import plain, short
+from pytest_llem.report.html.looks import plain, short
 from pytest_llem.report.html.table import FIGURES
 from pytest_llem.results.comparison import Report
 from pytest_llem.results.study_result import Configuration, Mean
