@@ -122,6 +122,54 @@ def test_results_below_spaces_and_unicode_in_the_c_locale(studies: Studies, monk
     assert len(list(studies.pytester.path.glob("with späces/наука/plain-*/*/result.json"))) == 1
 
 
+SET_BACK = """
+import datetime, os, time
+
+true_time, Datetime = time.time, datetime.datetime
+
+def set_back():
+    return true_time() - (3600 if os.path.exists(os.environ["SET_BACK"]) else 0)
+
+class Wrong(Datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return Datetime.fromtimestamp(set_back(), tz)
+
+time.time, datetime.datetime = set_back, Wrong
+"""
+IN_THE_SECOND = """
+import os, pathlib
+
+def pytest_llem_experiment_start(cell):
+    if cell.id.endswith("out2"):
+        pathlib.Path(os.environ["SET_BACK"]).touch()
+"""
+
+
+def test_a_clock_that_is_set_back_during_a_run(
+    studies: Studies, instant: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every process of the run, an hour back from the second experiment on."""
+    monkeypatch.setenv("SET_BACK", str(studies.pytester.path / "set-back"))
+    (instant / "sitecustomize.py").write_text(SET_BACK)
+    studies.pytester.makeconftest(IN_THE_SECOND)
+    sweep = "sweep: {max_output_tokens: [1, 2, 3]}"
+    studies.write(f"llem: 1\nname: back\nmodel: none\nbackend: instant\n{FAST}\n{sweep}\n")
+    assert studies.run("-x").ret == 0
+    assert (studies.pytester.path / "set-back").exists()
+    times = [entry[key] for entry in studies.manifest()["cells"] for key in ("started_at", "finished_at")]
+    assert times == sorted(times)
+    assert studies.manifest()["started_at"] <= times[0] <= times[-1] <= studies.manifest()["finished_at"]
+    for result in studies.results().values():
+        assert result["started_at"] <= result["finished_at"]
+        assert result["duration_s"] > 0
+        assert result["validity"]["valid"]
+    (folder,) = studies.runs()
+    (folder / "instant-out3" / "result.json").unlink()
+    assert studies.run(f"--llem-resume={folder.name}").ret == 0, "though it was begun later than it is now"
+    assert sorted(studies.results()) == ["instant-out1", "instant-out2", "instant-out3"]
+
+
 @pytest.fixture
 def small_disk(studies: Studies) -> Iterator[Path]:
     """A file system that is soon full."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,6 +55,23 @@ def test_the_driver_s_own_samples_come_once_and_on_our_clock(fake_nvml: Install)
     assert second[0].time - first[-1].time == pytest.approx(0.02, abs=0.002)
     assert {read.instant_w for read in (*first, *second)} == {512.5}
     assert sampler.history(device, time.monotonic() + 1) == []
+
+
+def test_samples_from_before_the_clock_was_set_back_are_left_out(
+    fake_nvml: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_nvml(FakeGpu())
+    meter = NvmlMeter()
+    (device,) = meter.devices()
+    sampler = meter.open([device], None)
+    assert isinstance(sampler, Historian)
+    true_time, since = time.time, time.monotonic() - 1
+    monkeypatch.setattr(
+        "pytest_llem.energy.meters.nvml.time", SimpleNamespace(time=lambda: true_time() - 0.5, monotonic=time.monotonic)
+    )
+    reads = sampler.history(device, since)
+    assert 45 <= len(reads) <= 55, "not the last half second, which seems to lie ahead"
+    assert since < reads[0].time <= reads[-1].time <= time.monotonic()
 
 
 def test_power_has_both_of_nvml_s_fields(fake_nvml: Install) -> None:

@@ -109,6 +109,7 @@ class NvmlSampler(Sampler):
         pynvml, handle = self._pynvml, self._handles[device.uuid]
         offset = time.time() - time.monotonic()  # the driver stamps them with the wall clock, in us
         last_seen_us = max(0, int((since + offset + SAME_S) * 1e6))
+        newest_us = (time.time() + SAME_S) * 1e6  # a later stamp is from before the clock was set back
         try:
             kind, samples = pynvml.nvmlDeviceGetSamples(handle, pynvml.NVML_TOTAL_POWER_SAMPLES, last_seen_us)
         except (pynvml.NVMLError_NotFound, pynvml.NVMLError_NotSupported):
@@ -118,7 +119,7 @@ class NvmlSampler(Sampler):
         return [
             PowerRead(sample.timeStamp / 1e6 - offset, self._watts(kind, sample.sampleValue))
             for sample in samples
-            if sample.timeStamp > last_seen_us
+            if last_seen_us < sample.timeStamp <= newest_us
         ]
 
     def close(self) -> None:
