@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,6 +121,24 @@ def test_results_below_spaces_and_unicode_in_the_c_locale(studies: Studies, monk
     result = studies.run("--llem-results=with späces/наука", "été 1/plän.yaml")
     assert result.ret == 0
     assert len(list(studies.pytester.path.glob("with späces/наука/plain-*/*/result.json"))) == 1
+
+
+def test_a_locale_without_unicode(studies: Studies, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a terminal in Latin-1 is: Python itself turns C into UTF-8, unless told not to."""
+    for name, value in (("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
+        monkeypatch.setenv(name, value)
+    studies.write(f"llem: 1\nname: plain\nmodel: none\nbackend: instant\n{FAST}\n", "plain.yaml")
+    assert studies.run("plain.yaml", "--llem-results=rés").ret == 0
+    (folder,) = studies.pytester.path.glob("rés/plain-*")
+    code = "import sys; from pytest_llem.cli import main; sys.exit(main())"
+    for arguments in (
+        ["plan", "plain.yaml"],
+        ["run", "--help"],
+        ["report", folder],
+        ["replay", *folder.glob("*/trace*")],
+    ):
+        done = studies.pytester.run(sys.executable, "-c", code, *arguments)
+        assert (done.ret, done.errlines) == (0, [])
 
 
 SET_BACK = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 import tempfile
@@ -75,6 +76,8 @@ def _teach(description: str) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a locale without … or µ
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
     if rest and arguments.command not in ("run", "config"):
