@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# gates.sh OUT: a gate on a real GPU. A baseline, the same code again (must not fail), a batch of 48 instead of 64 (must
+# gates.sh OUT: a gate on a real GPU, with vLLM. A baseline, the same code again (must not fail), a batch of 48 instead of 64 (must
 # fail), and how large that change is in long windows. MODEL, COUNT, LIMIT (s, of each step): to try it elsewhere.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd) out=$1
@@ -24,10 +24,10 @@ run() {  # NAME LIMIT STUDY [pytest options]
 }
 
 against="--llem-compare=$work/gate.json --llem-fail-on=energy_per_output_token_j:2%"
-SERVED_BATCH=64 run baseline 70 gates "--llem-save=$work/gate.json"
-SERVED_BATCH=64 run same 70 gates $against
-SERVED_BATCH=48 run changed 70 gates $against
-run long 80 gates-long
+SERVED_BATCH=64 run baseline 120 gates "--llem-save=$work/gate.json"
+SERVED_BATCH=64 run same 120 gates $against
+SERVED_BATCH=48 run changed 120 gates $against
+run long 240 gates-long
 python3 - "$work" <<'P' 2>&1 | tee "$out/gates.txt"
 import json, pathlib, sys
 read = lambda name: json.loads(path.read_text()) if (path := pathlib.Path(sys.argv[1], f"{name}.json")).exists() else {}

@@ -14,6 +14,6 @@ step() {  # step NEEDS SCRIPT FOLDER: one script, once what it needs is there
 }
 case ${2:-both} in
 0) export CUDA_VISIBLE_DEVICES=0; step nothing pytorch.sh pytorch; step nothing repeatability.sh repeatability; step nothing gpu-tests.sh gpu-tests; step vllm vllm.sh vllm ;;
-1) export CUDA_VISIBLE_DEVICES=1; step docker container.sh container; step nothing gates.sh gates; step nothing recorder-effect.sh recorder-effect; step vllm sharing-engines.sh sharing-engines ;;
+1) export CUDA_VISIBLE_DEVICES=1; step docker container.sh container; step nothing recorder-effect.sh recorder-effect; step vllm gates.sh gates; step vllm sharing-engines.sh sharing-engines ;;
 both) "$0" "$out" 0 & "$0" "$out" 1 & wait ;;
 esac >>"$out/run.log" 2>&1
