@@ -45,6 +45,21 @@ def test_opens_fast_without_errors_or_requests(browser: Browser, report_of: Repo
     assert browser.value("document.querySelectorAll('#cells tbody tr').length") == cells
 
 
+@pytest.mark.parametrize("cells", [1, 2000])
+def test_sorts_and_draws_at_any_size(browser: Browser, report_of: ReportOf, cells: int):
+    browser.open(report_of(cells))
+    points = browser.value(MARKS.format("symbol"))
+    assert points["pareto"] >= min(cells, 500)
+    assert points["roofline"] >= min(cells, 1500)
+    assert browser.value(MARKS.format("line"))["watts"] == 3
+    column = browser.value(COLUMN.format("J/token"))
+    browser.value(f"document.querySelectorAll('#cells thead th')[{column}].querySelector('button').click()")
+    rising = browser.value(VALUES.format(column))
+    assert rising == sorted(rising)
+    assert len(rising) >= max(1, cells - 4)
+    assert browser.errors == []
+
+
 def test_every_picture_has_its_marks(page: Browser):
     points, lines = page.value(MARKS.format("symbol")), page.value(MARKS.format("line"))
     bars, intervals = page.value(MARKS.format("rect")), page.value(MARKS.format("rule"))

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from pytest_llem.report.html.background import verdict_of
 from pytest_llem.report.html.data import CellRow, PageData
 from pytest_llem.report.html.looks import plain, short
-from pytest_llem.report.html.table import FIGURES
+from pytest_llem.report.html.table import FIGURES, Figure
 from pytest_llem.results.comparison import Report
 from pytest_llem.results.study_result import Configuration, Mean
 from pytest_llem.study.metrics import METRICS
@@ -29,17 +29,20 @@ def script_json(value: object) -> str:
 def payload(data: PageData) -> Json:
     """Everything but the power curves, which are apart so that only the chosen one is parsed."""
     index = {cell.entry.cell_id: number for number, cell in enumerate(data.cells)}
-    figures = {figure.metric.partition(".")[0]: figure.explanation for figure in FIGURES}
-    drawn = [key for key in figures if any(key in c.figures for c in data.configurations)]
+    drawn = [figure for figure in FIGURES if any(figure.metric in c.figures for c in data.configurations)]
     axes = _axes(data.configurations).items()
     return {
         "cells": [_cell(cell) for cell in data.cells],
         "axes": [{"path": path, "title": short(path), "values": values} for path, values in axes],
-        "metrics": [{"key": key, "title": figures[key], "unit": METRICS[key].unit.removeprefix("1")} for key in drawn],
-        "configurations": [_configuration(c, drawn, index) for c in data.configurations],
+        "metrics": [_metric(figure) for figure in drawn],
+        "configurations": [_configuration(c, [figure.metric for figure in drawn], index) for c in data.configurations],
         "positions": data.positions,
         "comparisons": _comparisons(data.comparison),
     }
+
+
+def _metric(figure: Figure) -> Json:
+    return {"key": figure.metric, "title": figure.what, "unit": METRICS[figure.metric].unit.removeprefix("1")}
 
 
 def _axes(configurations: Sequence[Configuration]) -> dict[str, list[str]]:

@@ -8,29 +8,34 @@ from dataclasses import dataclass
 
 from pytest_llem.report.html.data import CellRow
 from pytest_llem.report.units import NONE, number, scale
+from pytest_llem.study.metrics import METRICS
 
 MOST_AXES = 5  # columns of swept values; a study with more is better read by its cells' names
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of which each cell has one."""
+    """A figure of which each cell has one; of a latency, the median."""
 
     title: str
-    unit: str
     metric: str
-    explanation: str
+    per: str = ""  # after the unit in a heading
     interval: bool = False
+
+    @property
+    def what(self) -> str:
+        """The figure in words."""
+        return METRICS[self.metric].what + (", median" if METRICS[self.metric].statistics else "")
 
 
 FIGURES = (
-    Figure("energy", "J/token", "energy_per_output_token_j", "energy for each generated token", interval=True),
-    Figure("energy", "J/request", "energy_per_request_j", "energy for each request"),
-    Figure("output", "1/s", "output_tokens_per_s", "generated tokens in a second"),
-    Figure("power", "W", "mean_power_w", "energy over duration"),
-    Figure("TTFT", "s", "ttft_s.median", "time to the first token, median"),
-    Figure("TPOT", "s", "tpot_s.median", "time for each token after the first, median"),
-    Figure("peak memory", "B", "peak_memory_bytes", "largest amount of memory in use"),
+    Figure("energy", "energy_per_output_token_j", "/token", interval=True),
+    Figure("energy", "energy_per_request_j", "/request"),
+    Figure("output", "output_tokens_per_s"),
+    Figure("power", "mean_power_w"),
+    Figure("TTFT", "ttft_s"),
+    Figure("TPOT", "tpot_s"),
+    Figure("peak memory", "peak_memory_bytes"),
 )
 
 
@@ -62,8 +67,8 @@ def columns(cells: Sequence[CellRow]) -> list[Column]:
         values = [cell.result.figure(figure.metric)[0] for cell in cells if cell.result is not None]
         known = [value for value in values if value is not None]
         if known:
-            factor, unit = scale(statistics.median(known), figure.unit)
-            found.append(Column(figure, factor, "tokens/s" if figure.unit == "1/s" else unit.strip()))
+            factor, unit = scale(statistics.median(known), METRICS[figure.metric].unit)
+            found.append(Column(figure, factor, "tokens/s" if unit == "/s" else unit.strip() + figure.per))
     return found
 
 
