@@ -20,8 +20,13 @@ from tests.conftest import load_plugin
 from tests.docs.pages import DOCS, ROOT, fenced
 from tests.results.runs import cycles, noisy, run, write_run
 
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-NOT_HERE = {"sudo": "changes the machine", "docker": "needs an engine", "hf": "needs the network"}
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+NOT_HERE = {
+    "cd": "a step of the reader's",
+    "sudo": "changes the machine",
+    "docker": "needs an engine",
+    "hf": "needs the network",
+}
 NOT_RUN = {"ab": "checks a revision out and measures both: tests/commands/test_ab.py"}
 OLD = "study_name: old\nserving_mode: offline\ntask: {model: tiny}\nsweep: {transformers.batch_size: [1]}\n"
 
@@ -86,11 +91,13 @@ def test_a_command_does_what_the_page_says(command: Command, desk: Path, capsys:
         case "llem":
             _llem(arguments, command.output, capsys)
         case "git":
-            assert arguments[0] == "bisect"
+            assert arguments[0] in ("bisect", "clone")
             if "llem" in arguments:
                 _parser().parse_args(arguments[arguments.index("llem") + 1 :])
         case "pytest":
             _collects(arguments)
+        case ".venv/bin/pytest":
+            assert (ROOT / arguments[0]).exists()
         case "python":
             done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
             assert done.stdout.splitlines() == list(command.output)
