@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import textwrap
+from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.energy.fake_nvml import SHADOW, VARIABLE, FakeGpu
 
 SOURCE = Path(__file__).parents[1] / "src"
 CI = os.environ.get("LLEM_CI") == "1"
@@ -95,6 +98,16 @@ def load_plugin() -> list[str]:
 def studies(pytester: pytest.Pytester, instant: Path, tmp_path_factory: pytest.TempPathFactory) -> Studies:
     """A folder for studies, and a pytest to run them."""
     return Studies(pytester, tmp_path_factory.mktemp("locks"))
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch, instant: Path) -> None:
+    """What every process that is started from here sees, whatever this machine has."""
+    gpus = [FakeGpu(uuid=f"GPU-{name}", power_w=100.0) for name in ("a", "b")]
+    monkeypatch.setenv(VARIABLE, json.dumps([asdict(gpu) for gpu in gpus]))
+    shadow = Path(__file__).parent / "energy" / SHADOW
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(shadow), os.environ["PYTHONPATH"]]))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 FAST = "measure: {warmup: 0, repeats: 1, min_window_s: 0.02}"

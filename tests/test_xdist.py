@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.conftest import CI, FAST, Studies
-from tests.energy.fake_nvml import SHADOW, VARIABLE, FakeGpu
 
 pytest.importorskip("xdist")
 CELLS = 24 if CI else 8
@@ -28,16 +25,6 @@ sweep:
 budgets:
   - {{metric: e2el_s, max: 0, when: {{max_output_tokens: 3}}}}
 """
-
-
-@pytest.fixture
-def two_gpus(monkeypatch: pytest.MonkeyPatch, studies: Studies) -> None:
-    """What every process that is started from here sees, whatever this machine has."""
-    gpus = [FakeGpu(uuid=f"GPU-{name}", power_w=100.0) for name in ("a", "b")]
-    monkeypatch.setenv(VARIABLE, json.dumps([asdict(gpu) for gpu in gpus]))
-    shadow = Path(__file__).parent / "energy" / SHADOW
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(shadow), os.environ["PYTHONPATH"]]))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
 def outcomes(folder: Path) -> set[tuple[str, str]]:

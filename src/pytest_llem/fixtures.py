@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pytest_llem.energy.gpus import Gpu
     from pytest_llem.energy.recorder import Recorder
     from pytest_llem.harness import Llem
-    from pytest_llem.live import WatchedBench
     from pytest_llem.runners.measuring import Measurement
+    from pytest_llem.watched import WatchedBench
 
 
 @pytest.fixture(scope="session")
 def llem_bench(request: pytest.FixtureRequest) -> Iterator[WatchedBench]:
     """What runs experiments in this process; internal to study items and to :func:`llem`."""
-    from pytest_llem.live import WatchedBench
+    from pytest_llem.watched import WatchedBench
 
     bench = WatchedBench(request.config)
     yield bench

@@ -23,7 +23,7 @@ from pytest_llem.study.pytorch import PytorchConfig
 from pytest_llem.study.vllm import VllmEngine, VllmSampling
 
 if TYPE_CHECKING:
-    from pytest_llem.live import WatchedBench
+    from pytest_llem.watched import WatchedBench
 
 MARKER = "llem_budget"
 _SECTIONS: dict[str, tuple[tuple[tuple[str, ...], type[Any]], ...]] = {

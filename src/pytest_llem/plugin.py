@@ -89,10 +89,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """xdist: what is collected is not known here, and every worker writes into the same run."""
     from pytest_llem.following import follow
+    from pytest_llem.live import listen_to
     from pytest_llem.session import stamp_of
 
     follow(node.config)
     node.workerinput["llem_stamp"] = stamp_of(node.config)
+    listen_to(node)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

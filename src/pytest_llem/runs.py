@@ -8,13 +8,13 @@ from collections.abc import Iterable
 import pytest
 
 from pytest_llem.errors import ResultError
-from pytest_llem.live import planned_key
 from pytest_llem.nodes import StudyFile, StudyItem
 from pytest_llem.options import options_of
 from pytest_llem.results.resume import folder_of, stored
 from pytest_llem.results.run import begin
 from pytest_llem.results.store import RunFolder
 from pytest_llem.version import __version__
+from pytest_llem.watched import planned_key
 
 
 def prepare(items: Iterable[pytest.Item], config: pytest.Config, stamp: str) -> None:

@@ -71,6 +71,12 @@ class Controller:
         self._termination = Termination()
         self._trouble: str | None = None
 
+    def pending(self) -> set[str]:
+        """Node ids of the cells that have no result, once the run's processes have written manifests."""
+        if not self._looked:
+            self._look()
+        return {entry.nodeid for one in self._runs for entry in one.run.manifest.cells if entry.result is None}
+
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         watched = self._of(nodeid)
         if watched is not None and not watched.has_result(nodeid):
