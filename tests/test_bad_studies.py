@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import os
 
 import pytest
 
@@ -68,9 +68,9 @@ def test_a_bad_study_that_was_named(studies: Studies, case: str) -> None:
 
 def test_five_megabytes_are_refused_in_a_moment(studies: Studies) -> None:
     studies.write(HEAD + "# " + "x" * 5_000_000 + "\n")
-    begin = time.monotonic()
+    begin = os.times().children_user  # the process's own time: others on the machine do not count
     result = studies.run()
-    assert time.monotonic() - begin < 5
+    assert os.times().children_user - begin < 5
     assert result.ret == 2
     result.stdout.fnmatch_lines(["*study.yaml: *"])
 
