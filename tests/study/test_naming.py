@@ -56,7 +56,8 @@ def test_a_long_label_is_cut_and_stays_different() -> None:
 
 
 def test_labels_that_are_alike_get_a_piece_of_the_hash() -> None:
-    assert unique(["a", "b", "A"], ["1" * 16, "2" * 16, "3" * 16]) == ["a-11111111", "b", "A-33333333"]
+    found = unique({"1" * 16: "a", "2" * 16: "b", "3" * 16: "A"})
+    assert found == {"1" * 16: "a-11111111", "3" * 16: "A-33333333"}
 
 
 def test_ids_are_unique_and_safe(load: Load) -> None:

@@ -104,7 +104,7 @@ def _located(config: ExperimentConfig, folder: Path) -> ExperimentConfig:
         update["dataset"] = config.dataset.model_copy(update={"source": source})
     if is_folder(config.model.id):
         update["model"] = config.model.model_copy(update={"id": str(_absolute(config.model.id, folder))})
-    return config.model_copy(update=update) if update else config
+    return config.but(update)
 
 
 def _absolute(path: str, folder: Path) -> Path:

@@ -69,8 +69,8 @@ def expand(points: Sequence[Point], own: dict[str, Json], document: Document, se
             found.left_out.append(LeftOut(label, "; ".join(map(_reason, given))))
         else:
             _tell(given, point, document, told)
-    ids = unique([one.id for one in kept.values()], list(kept))
-    kept = {one.config_hash: replace(one, id=new) for one, new in zip(kept.values(), ids, strict=True)}
+    ids = unique({config_hash: one.id for config_hash, one in kept.items()})
+    kept |= {config_hash: replace(kept[config_hash], id=new) for config_hash, new in ids.items()}
     found.experiments = list(kept.values())
     found.merged = [replace(one, kept=kept[config_hash].id) for config_hash, one in same]
     explained_by_merging = {note for one in found.merged for note in one.because.split("; ")}

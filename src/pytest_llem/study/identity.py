@@ -29,19 +29,19 @@ def effective(config: ExperimentConfig) -> tuple[ExperimentConfig, tuple[str, ..
     The backend's own section is present, and dtype, revision and trust_remote_code stand both in ``model`` and in the
     section, wherever they were given. The effective form of an effective configuration is itself.
     """
-    model = config.model.model_copy(update={name: value for name, (value, _) in said_by_section(config).items()})
+    model = config.model.but({name: value for name, (value, _) in said_by_section(config).items()})
     given: Section
     section: Section
     match config.backend:
         case "pytorch":
             given = config.pytorch or PytorchConfig()
             said = {name: getattr(model, name) for name in ("dtype", "revision", "trust_remote_code")}
-            said = {name: value for name, value in said.items() if value not in (None, False)}
-            section = given.normalised().model_copy(update=said)
+            section = given.normalised().but({name: one for name, one in said.items() if one not in (None, False)})
         case "vllm":
             given = vllm = config.vllm or VllmConfig()
-            engine = vllm.engine.model_copy(update={"dtype": vllm.engine.dtype or model.dtype})
-            section = vllm.model_copy(update={"engine": engine}).normalised()
+            if model.dtype is not None:
+                vllm = vllm.but({"engine": vllm.engine.but({"dtype": vllm.engine.dtype or model.dtype})})
+            section = vllm.normalised()
         case _:
             return config, ()
     notes = tuple(f"{config.backend}.{path} has no effect {reason}" for path, reason in given.dormant().items())

@@ -97,13 +97,11 @@ class Names:
                 return f"{name}{value}"
 
 
-def unique(labels: Sequence[str], hashes: Sequence[str]) -> list[str]:
-    """The labels, lengthened by a piece of the experiment's hash where two are alike (upper and lower case are)."""
-    count = Counter(label.lower() for label in labels)
-    return [
-        label if count[label.lower()] == 1 else f"{label}-{config_hash[:8]}"
-        for label, config_hash in zip(labels, hashes, strict=True)
-    ]
+def unique(labels: Mapping[str, str]) -> dict[str, str]:
+    """By hash, other labels where two are alike (upper and lower case are): lengthened by a piece of the hash."""
+    count = Counter(label.lower() for label in labels.values())
+    alike = {config_hash: label for config_hash, label in labels.items() if count[label.lower()] > 1}
+    return {config_hash: f"{label}-{config_hash[:8]}" for config_hash, label in alike.items()}
 
 
 def _leaves(value: Json, above: Path = ()) -> Iterator[tuple[Path, str | int | float | bool | None]]:

@@ -17,6 +17,10 @@ class Strict(BaseModel):
         """What is wrong with the fields together, each being fine by itself."""
         return ()
 
+    def but(self, update: Mapping[str, object]) -> Self:
+        """With other values for some fields; itself where there are none."""
+        return self.model_copy(update=update) if update else self
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if found := list(self.contradictions()):
@@ -42,4 +46,4 @@ class Section(Strict):
         for name in {path.partition(".")[0] for path in self.dormant()}:
             value = getattr(self, name)
             update[name] = value.normalised() if isinstance(value, Section) else None
-        return self.model_copy(update=update) if update else self
+        return self.but(update)
