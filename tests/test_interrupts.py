@@ -90,7 +90,7 @@ def test_llem_run_tells_an_interrupt_by_its_exit_status(
 
 TWENTY = f"""\
 llem: 1
-name: twenty
+name: instant
 model: none
 backend: instant
 {FAST}
@@ -100,14 +100,25 @@ sweep:
 """
 
 
-def crash_and_resume(studies: Studies, kills: int, seed: int) -> None:
-    """Kill a study of 20 cells at random moments and go on each time; then everything must be there once."""
-    studies.write(TWENTY)
+def tiny(study: str) -> str:
+    """The same on a real model."""
+    return (
+        study.replace("instant: {seconds: 0.1}", "dataset: {n: 1, input_tokens: 4}")
+        .replace("instant", "pytorch")
+        .replace("model: none", "model: tiny")
+    )
+
+
+def crash_and_resume(studies: Studies, kills: int, seed: int, model: str = "none", cell_s: float = 1.0) -> None:
+    """Kill a study of 20 cells at random moments and go on each time; then everything must be there once.
+
+    ``cell_s``: about what a cell takes; the later kills leave time for some."""
+    studies.write(TWENTY if model == "none" else tiny(TWENTY))
     chance = random.Random(seed)
     run = LiveRun(studies)
     for number in range(kills):
         # the first kills come while it starts, the others anywhere in the time that the cells take
-        time.sleep(chance.uniform(0.0, 1.5 if number < kills // 3 else 4.0))
+        time.sleep(chance.uniform(0.0, 1.5 if number < kills // 3 else 4.0 * cell_s))
         how = chance.choice(["group", "controller", "worker"])
         if how == "worker":
             for pid in run.workers():
@@ -120,10 +131,10 @@ def crash_and_resume(studies: Studies, kills: int, seed: int) -> None:
         run.end()
         assert run.nothing_left(), f"after a kill of the {how}: {run.processes()}"
         run = LiveRun(studies, *(["--llem-resume"] if unfinished(studies) else []))
-    run.end(120)
+    run.end(120 * cell_s)
     if unfinished(studies):  # cells whose worker was killed
         run = LiveRun(studies, "--llem-resume")
-        assert run.end(120) == 0, run.said()
+        assert run.end(120 * cell_s) == 0, run.said()
     assert run.nothing_left()
     check_complete(studies)
     assert run.folders_left() == [], "what a killed run left is swept by the next"
@@ -148,7 +159,8 @@ def check_complete(studies: Studies) -> None:
         for path in folder.glob("*/result.json"):
             read_result(path)
         assert [path for path in folder.rglob(".*") if path.name != ".lock" and not is_torn(path)] == []
-    undisturbed = {f"instant-out{n}" for n in range(1, 21)}
+    backend = complete[-1].name.partition("-")[0]
+    undisturbed = {f"{backend}-out{n}" for n in range(1, 21)}
     assert {path.parent.name for path in complete[-1].glob("*/result.json")} == undisturbed
 
 
@@ -163,5 +175,5 @@ def test_a_study_that_is_killed_again_and_again(studies: Studies) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif("not __import__('os').environ.get('LLEM_CI')", reason="takes minutes; set LLEM_CI=1")
-def test_a_study_that_is_killed_thirty_times(studies: Studies) -> None:
-    crash_and_resume(studies, kills=30, seed=1)
+def test_a_study_of_a_real_model_that_is_killed_thirty_times(studies: Studies) -> None:
+    crash_and_resume(studies, kills=30, seed=1, model="tiny", cell_s=4.0)

@@ -168,6 +168,20 @@ def test_hooks_see_cells_results_and_the_end(studies: Studies):
     assert '"rack": "seven"' in (folder / "environment.json").read_text()
 
 
+def test_a_value_in_the_ini_that_is_none_is_a_usage_error(studies: Studies) -> None:
+    studies.pytester.makeini("[pytest]\nllem_busy = never\n")
+    result = studies.run("--collect-only")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["ERROR: llem_busy: 'never' is none of warn, fail, wait"])
+
+
+def test_a_field_that_the_fixture_does_not_have(studies: Studies) -> None:
+    studies.pytester.makepyfile("def test_it(llem): llem.run(model='none', batch_sise=4)")
+    result = studies.run()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*llem.run() has no field 'batch_sise'", "*did you mean 'batch_size'?"])
+
+
 def test_inconclusive_can_pass_fail_or_skip(studies: Studies):
     studies.write(FOUR)
     budget = ("--llem-budget", "energy_per_output_token_j<=1000", "--llem-meter=replay:missing")

@@ -127,6 +127,16 @@ def test_runs_can_be_named_and_what_is_none_is_told(studies: Studies) -> None:
     assert studies.run(f"--llem-resume=llem-results/{folder.name}").ret == 0, "a complete run is judged again"
 
 
+def test_a_run_elsewhere_is_refused_with_the_option_that_helps(studies: Studies) -> None:
+    half_done(studies)
+    (folder,) = studies.runs()
+    result = studies.run(f"--llem-resume={folder}", "--llem-results=others")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        ["*: lies outside of the results folder *", f"*hint: add --llem-results={folder.parent}"]
+    )
+
+
 def test_a_run_that_still_runs_is_refused(studies: Studies) -> None:
     from filelock import FileLock
 

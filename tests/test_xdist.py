@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 
 from tests.conftest import CI, FAST, Studies
+from tests.live_runs import LiveRun
 
 pytest.importorskip("xdist")
 CELLS = 24 if CI else 8
-STUDY = f"""\
+
+
+def study(cells: int) -> str:
+    """The third cell is over its budget."""
+    return f"""\
 llem: 1
 name: dealt
 model: none
@@ -21,7 +26,7 @@ backend: instant
 measure: {{warmup: 0, repeats: 2, min_window_s: 0.05, bracket_s: 0.05}}
 instant: {{seconds: 0.05}}
 sweep:
-  max_output_tokens: [{", ".join(str(n) for n in range(1, CELLS + 1))}]
+  max_output_tokens: {list(range(1, cells + 1))}
 budgets:
   - {{metric: e2el_s, max: 0, when: {{max_output_tokens: 3}}}}
 """
@@ -44,7 +49,7 @@ def by_gpu(folder: Path) -> dict[str, list[tuple[float, float]]]:
 
 @pytest.mark.usefixtures("two_gpus")
 def test_no_two_experiments_on_one_gpu_and_the_same_outcomes_as_one_after_another(studies: Studies) -> None:
-    studies.write(STUDY)
+    studies.write(study(CELLS))
     four = studies.run("-n4", "--llem-meter=nvml", "--llem-results=four")
     assert four.ret == 1
     (folder,) = studies.pytester.path.glob("four/*-*")
@@ -61,8 +66,23 @@ def test_no_two_experiments_on_one_gpu_and_the_same_outcomes_as_one_after_anothe
 
 
 @pytest.mark.usefixtures("two_gpus")
+def test_two_runs_on_one_host_exclude_each_other(studies: Studies) -> None:
+    """One experiment after the other on the only GPU that they may use."""
+    studies.write(study(3))
+    common = ("--llem-meter=nvml", "--llem-gpus=1")
+    runs = [LiveRun(studies, *common, f"--llem-results={name}") for name in ("one", "two")]
+    assert [run.end(120) for run in runs] == [1, 1], "one cell is over its budget"
+    folders = [folder for name in ("one", "two") for folder in studies.pytester.path.glob(f"{name}/dealt-*")]
+    spans = sorted(span for folder in folders for span in by_gpu(folder)["GPU-b"])
+    assert len(spans) == 6
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    results = [json.loads(path.read_text()) for folder in folders for path in folder.glob("*/result.json")]
+    assert max(result["lock_wait_s"] for result in results) > 0
+
+
+@pytest.mark.usefixtures("two_gpus")
 def test_as_many_workers_as_gpus_where_there_are_studies_alone(studies: Studies) -> None:
-    studies.write(STUDY)
+    studies.write(study(CELLS))
     arguments = ("-n", "auto", "--llem-meter=nvml", "-k", "out1 or out2")
     studies.run("--llem-only", *arguments).stdout.fnmatch_lines(["created: 2/2 workers"])
     studies.run("--llem-only", "--llem-gpus=1", *arguments).stdout.fnmatch_lines(["created: 1/1 worker"])

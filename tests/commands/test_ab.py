@@ -69,6 +69,15 @@ def test_one_turn_of_each_decides_nothing(repository: Path, studies: Studies) ->
     assert (repository / "made").exists()
 
 
+def test_a_folder_that_was_not_there_is_told(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "new").mkdir()
+    monkeypatch.chdir(repository / "new")
+    assert main(["ab", "HEAD", "study.yaml"]) == 125
+    assert "HEAD has no folder new" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -122,6 +122,25 @@ def test_run_maps_exit_statuses(studies: Studies) -> None:
     assert llem(studies, "run", "nowhere").returncode == 2
 
 
+@pytest.mark.slow
+def test_a_model_is_run_without_a_file(studies: Studies) -> None:
+    pytest.importorskip("transformers")
+    done = llem(studies, "run", "-m", "tiny", "-n", "2", "--batch-size", "2", *quick(studies))
+    assert (done.returncode, done.stderr) == (0, "")
+    (result,) = studies.results().values()
+    config = result["config"]
+    assert (config["model"]["id"], config["dataset"]["n"], config["pytorch"]["batch_size"]) == ("tiny", 2, 2)
+    assert result["output_tokens"] > 0
+
+
+def test_a_report_as_html_is_of_one_run(studies: Studies) -> None:
+    studies.write(STUDY)
+    studies.run()
+    (folder,) = studies.runs()
+    done = llem(studies, "report", str(folder), str(folder), "--html=report.html")
+    assert (done.returncode, done.stderr) == (1, "llem: --html is of one run\n  hint: call it for each\n")
+
+
 def test_plan_for_people_and_programs(studies: Studies) -> None:
     studies.write(STUDY)
     text = llem(studies, "plan", "study.yaml").stdout

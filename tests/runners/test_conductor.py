@@ -177,6 +177,19 @@ def test_a_worker_of_another_protocol_is_refused(start: Start, monkeypatch: pyte
         run(start(), cell())
 
 
+def test_a_program_that_never_calls_is_given_up(start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    deaf = tmp_path / "deaf"
+    deaf.write_text("#!/bin/sh\necho I am here; sleep 60\n")
+    deaf.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(deaf))
+    monkeypatch.setattr("pytest_llem.runners.conductor.CONNECT_LIMIT_S", 0.5)
+    session = start()
+    with pytest.raises(WorkerTimeout, match=r"did not call within 0\.5 s(?s:.*)I am here"):
+        run(session, cell())
+    session.close(0)
+    assert nothing_left(session)
+
+
 def test_a_program_that_cannot_start_shows_the_last_lines_of_its_log(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

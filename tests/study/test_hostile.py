@@ -18,10 +18,9 @@ from pytest_llem.errors import Problem, StudyError
 from pytest_llem.study.load import load_study, study_from_mapping
 from pytest_llem.study.paths import all_paths
 from pytest_llem.study.runner import Overrides
+from tests.conftest import CI
 
-EXAMPLES = int(os.environ.get("LLEM_MUTATIONS", "200"))
-"""Set it to 2000 for the long run."""
-
+EXAMPLES = 2000 if CI else 200
 SECONDS, MEGABYTES = 2.0, 300
 SEED_TEXT = b"""\
 llem: 1
