@@ -70,6 +70,15 @@ def test_a_study_gives_what_pytest_gives(settings: RunSettings, studies: Studies
     assert ours == {path.name for path in studies.runs()[0].glob("*/*")}
 
 
+def test_cycles_end_as_soon_as_they_have_decided(settings: RunSettings, studies: Studies) -> None:
+    execution = "execution: {cycles: auto, max_cycles: 8}\nbudgets: [{metric: e2el_s, max: 100}]\n"
+    found = run_study(studies.write(TWO.replace("[1, 2]", "[1]") + execution), settings=settings)
+    statuses = [entry.status for entry in found.manifest.cells]
+    assert statuses == ["passed"] * 3 + ["skipped"] * 5
+    assert studies.run().ret == 0
+    assert list(studies.statuses().values()) == statuses
+
+
 def test_failures_are_told_and_stop_nothing_else(settings: RunSettings, studies: Studies) -> None:
     path = studies.write(TWO.replace("max_output_tokens: [1, 2]", "instant.behaviour: [kill, good]"))
     found = run_study(load_study(path), settings=settings)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from pytest_llem.deciding import Decider
 from pytest_llem.errors import Cancelled, LlemError
 from pytest_llem.results.clock import new_stamp
 from pytest_llem.results.manifest import Status
@@ -166,11 +167,15 @@ class _Sitting:
             self.run.let_go()
 
     def attempt(self, cell: Cell) -> None:
-        """Run a cell unless it has a result or the run was stopped; only Cancelled gets out."""
+        """Run a cell unless it has a result, is decided, or the run was stopped; only Cancelled gets out."""
         before = stored(self.run.folder, cell) if self._resumed else None
         if before is not None:
             self._ended(cell, *judged_again(*before, cell, self.run.folder))
-        elif self.run.manifest.status == "stopped" or time.monotonic() >= self._deadline:
+        elif (
+            self.run.manifest.status == "stopped"
+            or time.monotonic() >= self._deadline
+            or Decider(self._study, self.run.folder, None).settled(cell) is not None
+        ):
             self.run.ended(_name(cell), "skipped")
         else:
             try:

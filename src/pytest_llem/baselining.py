@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_llem.options import Options
 from pytest_llem.results.baseline import Baseline, read_baseline
 from pytest_llem.results.comparison import Gate, Report
 from pytest_llem.results.judgement import Runs, compare_with_noise
 from pytest_llem.results.rules import DEFAULT_RULE, Rule
+
+if TYPE_CHECKING:
+    from pytest_llem.options import Options
 
 
 @dataclass(frozen=True)
