@@ -240,13 +240,13 @@ def test_retries_are_for_workers_not_for_budgets(studies: Studies) -> None:
 def test_the_time_limit_of_the_whole_study(studies: Studies) -> None:
     studies.write(
         HEAD
-        + "execution: {study_timeout_s: 2.5}\ninstant: {seconds: 1.2}\nsweep: {max_output_tokens: [1, 2, 3, 4, 5]}\n"
+        + "execution: {study_timeout_s: 6}\ninstant: {seconds: 1.2}\nsweep: {max_output_tokens: [1, 2, 3, 4, 5, 6]}\n"
     )
     result = studies.run("-rs")
     outcomes = result.parseoutcomes()
     assert outcomes.get("failed", 0) <= 1, "the one that was running"
     assert outcomes["skipped"] >= 2
-    result.stdout.fnmatch_lines(["*the time limit of the whole study is up (execution.study_timeout_s: 2.5)"])
+    result.stdout.fnmatch_lines(["*the time limit of the whole study is up (execution.study_timeout_s: 6)"])
     studies.run("--llem-resume", "-o", "llem_timeout=60")
     assert len(studies.results()) > outcomes.get("passed", 0)
 
