@@ -68,15 +68,22 @@ def test_two_signals_end_at_once(studies: Studies) -> None:
     assert run.nothing_left(3)
 
 
-def test_one_signal_ends_an_xdist_run(studies: Studies) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_one_signal_ends_an_xdist_run(studies: Studies, number: signal.Signals) -> None:
+    """Ctrl-C comes from the terminal, to all; the others come to pytest alone."""
     studies.write(SLOW)
     run = LiveRun(studies, "-n2")
     run.until(lambda: "running" in run.statuses() and run.workers())
     time.sleep(1)
-    run.send(signal.SIGINT)
-    assert run.end(40) == pytest.ExitCode.INTERRUPTED
-    assert run.nothing_left(15)
-    assert "running" not in run.statuses()
+    if number is signal.SIGINT:
+        run.send(number)
+    else:
+        run.process.send_signal(number)
+    code = run.end(40)
+    assert run.nothing_left(15), run.processes()
+    if number is not signal.SIGKILL:
+        assert code == pytest.ExitCode.INTERRUPTED
+        assert "running" not in run.statuses()
 
 
 def test_llem_run_tells_an_interrupt_by_its_exit_status(
