@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,16 @@ def run_study(
     """Run a study in a pytest of its own; returns what it printed and its results by cell."""
     folder.mkdir()
     (folder / "study.yaml").write_text(text)
-    done = subprocess.run(
+    done = run_pytest(folder, runner, *arguments, umask=umask, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = [json.loads(path.read_text()) for path in folder.glob("llem-results/*/*/result.json")]
+    return done.stdout + done.stderr, {result["cell_id"]: result for result in results}
+
+
+def run_pytest(
+    folder: Path, runner: str, *arguments: str, umask: int = -1, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [
             sys.executable,
             "-m",
@@ -52,9 +62,6 @@ def run_study(
         check=False,
         umask=umask,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    results = [json.loads(path.read_text()) for path in folder.glob("llem-results/*/*/result.json")]
-    return done.stdout + done.stderr, {result["cell_id"]: result for result in results}
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +116,24 @@ def test_nothing_that_is_printed_or_stored_holds_the_token(both: dict[str, Any])
     files = [path for path in both["folder"].rglob("*") if path.is_file()]
     assert len(files) > 5
     assert not [path for path in files if TOKEN.encode() in path.read_bytes()]
+
+
+def test_a_run_is_not_gone_on_with_in_another_image(both: dict[str, Any], client: Any) -> None:
+    lost = next(both["folder"].glob("llem-results/*/*/result.json"))
+    lost.unlink()
+    other = "local/pytest-llem/other:test"
+    client.images.build(fileobj=BytesIO(f"FROM {both['image']}\nLABEL other=1\n".encode()), tag=other, rm=True)
+    try:
+        named = f"--llem-resume={lost.parents[1].name}"
+        refused = run_pytest(both["folder"], "docker", named, LLEM_IMAGE_PYTORCH=other)
+        assert refused.returncode == 1
+        assert f"measured on something else: image: {both['image']} → {other}; image_digest: sha256:" in refused.stdout
+        assert not lost.exists()
+        same = run_pytest(both["folder"], "docker", named, LLEM_IMAGE_PYTORCH=both["image"])
+        assert same.returncode == 0, same.stdout
+        assert lost.exists()
+    finally:
+        client.images.remove(other, force=True)
 
 
 def test_the_image_is_not_root_and_has_no_pytest(client: Any, worker_image: str) -> None:
