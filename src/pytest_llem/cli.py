@@ -27,6 +27,11 @@ exit status: 0 all well; 1 an experiment failed or broke a budget; 2 bad study o
 """
 _RUN_USAGE = """llem run STUDY… [pytest options]
        llem run -m MODEL [-b BACKEND] [-n N] [--batch-size B] [pytest options]"""
+_AB = """Runs studies through pytest; what is not listed here goes to pytest as it is. Exit status, for git bisect run:
+0 no dearer, 1 dearer, 125 not sure or nothing compared.
+
+  llem ab main studies/ --cycles 5 --fail-on=energy_per_output_token_j:2% --llem-md=comment.md
+"""
 _RUN = """Runs study files through pytest; what is not listed here goes to pytest as it is.
 
   llem run studies/ -k bs16 -x            the cells with bs16 in their name, until one fails
@@ -80,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale without … or µ
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
-    if rest and arguments.command not in ("run", "config"):
+    if rest and arguments.command not in ("run", "config", "ab"):
         parser.error(f"unknown argument: {rest[0]}")
     try:
         return int(arguments.act(arguments, rest))
@@ -133,7 +138,12 @@ def _parser() -> argparse.ArgumentParser:
     compare_arguments(compare)
     compare.set_defaults(act=_compare)
 
-    ab = commands.add_parser("ab", help="measure a revision and the working tree in turn, and compare them")
+    ab = commands.add_parser(
+        "ab",
+        help="measure a revision and the working tree in turn, and compare them",
+        allow_abbrev=False,
+        **_teach(_AB),
+    )
     ab_arguments(ab)
     ab.set_defaults(act=_ab)
 
@@ -212,7 +222,7 @@ def _ab(arguments: argparse.Namespace, rest: list[str]) -> int:
     from pytest_llem.commands.compare import UNDECIDED
 
     try:
-        return run(arguments)
+        return run(arguments, rest)
     except LlemError as error:  # anything from 1 to 124 would tell git bisect that this commit is bad
         print(f"llem: {error}", file=sys.stderr)
         return UNDECIDED

@@ -111,6 +111,12 @@ OPTIONS = (
         argument={"type": float, "metavar": "S"},
     ),
     Option(
+        "--llem-variants",
+        "Two variants of every study in place of its own, such as '{old: {git: main}, new: {}}'",
+        argument={"metavar": "YAML"},
+    ),
+    Option("--llem-cycles", "Cycles of every study in place of its own", argument={"type": int, "metavar": "N"}),
+    Option(
         "--llem-lock-dir",
         "Folder for the locks that keep two experiments off one GPU",
         "llem_lock_dir",
@@ -124,7 +130,7 @@ OPTIONS = (
     Option("--llem-compare", "Compare with a baseline kept before: its name or path", argument={"metavar": "NAME"}),
     Option(
         "--llem-fail-on",
-        "With --llem-compare: fail when a figure got worse by more than this, such as energy_j:5% (repeatable)",
+        "Fail when a figure got worse than the baseline's, or the first variant's, such as energy_j:5% (repeatable)",
         "llem_fail_on",
         "linelist",
         argument={"metavar": "METRIC:5%", "action": "append"},

@@ -29,12 +29,12 @@ class Gating:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._options = options_of(config)
-        self._gate = _baseline_gate(config)
+        self._gate = _gate(config)
         self._folders: dict[Path, None] = {}
         self._places: dict[str, tuple[str, int]] = {}  # by configuration hash
         self._excused: set[str] = set()  # configurations with an item that is expected to fail
         self._runs: Runs | None = None
-        self._report: Report | None = None
+        self.report: Report | None = None
         self._failures: tuple[str, ...] = ()
         self._said: list[tuple[str, str]] = []  # text and colour
 
@@ -47,6 +47,12 @@ class Gating:
         self._places[config_hash] = self._place(report.location)
         if hasattr(report, "wasxfail"):
             self._excused.add(config_hash)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Told before anything runs; pytest-xdist's controller, which collects nothing, tells it in the end."""
+        alone = [getattr(getattr(item, "cell", None), "variant", None) is None for item in session.items]
+        if self._options.fail_on_given and self._options.compare is None and alone and all(alone):
+            raise pytest.UsageError(_NOTHING)
 
     def pytest_llem_study_finished(self, folder: str) -> None:
         """A run that was gone on with has results from before, even when none was added."""
@@ -75,7 +81,7 @@ class Gating:
         json_report["llem"] = {
             "runs": [str(folder) for folder in self._folders],
             "over_cycles": plain(self._runs.over_cycles),
-            "comparison": None if self._report is None else comparison_data(self._report),
+            "comparison": None if self.report is None else comparison_data(self.report),
             "failures": list(self._failures),
         }
 
@@ -91,7 +97,7 @@ class Gating:
 
     def _conclude(self, exitstatus: int) -> None:
         """Read, judge and write, once; again only when another run has come to light."""
-        if self._runs is not None or not (self._folders or self._gate is not None):
+        if self._runs is not None or not (self._folders or self._options.compare):
             return
         from pytest_llem.report.gate_text import cycle_lines
         from pytest_llem.results.judgement import Runs, failures
@@ -100,11 +106,9 @@ class Gating:
         broken: list[str] = []
         self._runs = runs = Runs.read(folder for folder in self._folders if (folder / "manifest.json").exists())
         self._said += cycle_lines(runs.over_cycles)
-        if self._gate is not None:
-            self._attempt(partial(self._compare, self._gate, runs), broken)
-        enforced = self._gate is not None and self._gate.enforced
+        self._attempt(partial(self._compare, runs), broken)
         self._failures = failures(
-            self._report if enforced else None,
+            self.report if self._options.fail_on else None,
             runs.over_cycles,
             inconclusive_fails=self._options.inconclusive == "fail",
             excused=frozenset(self._excused),
@@ -114,17 +118,24 @@ class Gating:
         self._failures += tuple(line for line in broken if line not in self._failures)
         self._said += [(f"the run fails: {line}", "red") for line in self._failures]
 
-    def _compare(self, gate: BaselineGate, runs: Runs) -> None:
+    def _compare(self, runs: Runs) -> None:
+        from pytest_llem.baselining import BaselineGate
         from pytest_llem.report.gate_text import comparison_lines
 
-        self._report = gate.judge(runs)
-        self._said.append((f"compared with {_short(gate.path)}" + ("" if gate.enforced else " (only told)"), ""))
-        self._said += comparison_lines(self._report)
+        if not (self._options.compare or runs.has_variants):
+            if self._options.fail_on_given:
+                raise LlemError(_NOTHING)
+            return
+        gate = self._gate or BaselineGate.load(self._options)
+        self.report = gate.judge(runs)
+        title = "variants compared" if gate.path is None else f"compared with {_short(gate.path)}"
+        self._said.append((title + ("" if gate.enforced else " (only told)"), ""))
+        self._said += comparison_lines(self.report)
 
     def _write(self, runs: Runs, broken: list[str], *, complete: bool) -> None:
         from pytest_llem.outputs import Outputs
 
-        outputs = Outputs(self._options, runs, tuple(self._folders), self._report, self._failures)
+        outputs = Outputs(self._options, runs, tuple(self._folders), self.report, self._failures)
         if self._options.save is not None and not complete:
             self._said.append((f"not kept, the run is not complete: {_short(self._options.save)}", "yellow"))
         for path, write in outputs.wanted(keep=complete):
@@ -150,7 +161,7 @@ class Gating:
 
         judged = [result for result in runs.results if result.config_hash not in self._excused]
         lines = budget_annotations(judged, self._places)
-        return lines if self._report is None else [*lines, *comparison_annotations(self._report, self._places)]
+        return lines if self.report is None else [*lines, *comparison_annotations(self.report, self._places)]
 
     def _place(self, location: tuple[str, int | None, str]) -> tuple[str, int]:
         """File, relative to the repository, and line, from 1."""
@@ -159,11 +170,12 @@ class Gating:
         return os.path.relpath(self._config.rootpath / file, repository), (line or 0) + 1
 
 
-def _baseline_gate(config: pytest.Config) -> BaselineGate | None:
+_NOTHING = "--llem-fail-on needs a baseline: name it with --llem-compare=NAME, or give a study variants"
+
+
+def _gate(config: pytest.Config) -> BaselineGate | None:
     options = options_of(config)
-    if options.compare is None:
-        if options.fail_on_given:
-            raise pytest.UsageError("--llem-fail-on needs a baseline: name it with --llem-compare=NAME")
+    if options.compare is None and not options.fail_on_given:
         return None
     from pytest_llem.baselining import BaselineGate
 

@@ -40,6 +40,8 @@ def overrides_of(options: Options) -> Overrides:
         seed_ini=options.seed_ini,
         timeout_s=options.timeout_s,
         timeout_ini_s=options.timeout_ini_s,
+        variants=options.variants,
+        cycles=options.cycles,
     )
 
 
@@ -63,7 +65,8 @@ class StudyFile(pytest.File):
     def decider(self) -> Decider:
         """Tells which cycles are needed no longer."""
         options = options_of(self.config)
-        return Decider(self.study, self.folder, BaselineGate.load(options) if options.compare else None)
+        compared = options.compare or self.study.cells[0].variant
+        return Decider(self.study, self.folder, BaselineGate.load(options) if compared else None)
 
     def collect(self) -> Iterator[pytest.Item]:
         options = options_of(self.config)
@@ -114,6 +117,8 @@ class StudyItem(pytest.Function):
 def marker_axes(cell: Cell) -> dict[str, Any]:
     """What ``-m "llem(batch_size=4)"`` selects by: the backend and the swept values by the last part of their path."""
     axes: dict[str, Any] = {"backend": cell.config.backend, "cycle": cell.cycle}
+    if cell.variant is not None:
+        axes["variant"] = cell.variant.name
     for path, value in cell.swept.items():
         axes[path.rpartition(".")[2]] = value
     return axes

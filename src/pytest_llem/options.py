@@ -47,6 +47,8 @@ class Options:
     seed_ini: int | None = None
     timeout_s: float | None = None
     timeout_ini_s: float | None = None
+    variants: str | None = None
+    cycles: int | None = None
     lock_dir: Path | None = None
     save: Path | None = None
     compare: Path | None = None
@@ -85,6 +87,8 @@ def from_config(config: pytest.Config) -> Options:
         seed_ini=standing(config, "llem_seed"),
         timeout_s=_positive(config.getoption("llem_timeout"), "--llem-timeout"),
         timeout_ini_s=_positive(standing(config, "llem_timeout"), "llem_timeout"),
+        variants=values["--llem-variants"],
+        cycles=values["--llem-cycles"],
         lock_dir=Path(lock_dir).expanduser() if lock_dir else None,
         save=_baseline(values["--llem-save"], root, results),
         compare=_baseline(values["--llem-compare"], root, results),

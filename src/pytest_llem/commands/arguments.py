@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 
@@ -13,20 +12,26 @@ def compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", type=Path, help=place)
     parser.add_argument("now", type=Path, help=place)
     _judging_arguments(parser, "pass")
+    parser.add_argument(
+        "--other-board", choices=("widen", "refuse"), default="widen", help="two GPUs of one model: default widen"
+    )
+    parser.add_argument(
+        "--same-code",
+        action="store_true",
+        help="both measured the same code: remember how they differ as the noise of this GPU",
+    )
+    parser.add_argument("--md", type=Path, metavar="FILE", help="write a table as Markdown")
+    parser.add_argument("--annotations", action="store_true", help="print GitHub annotations")
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def ab_arguments(parser: argparse.ArgumentParser) -> None:
     """``llem ab``."""
     parser.add_argument("ref", help="the revision to compare with; it is checked out beside")
-    parser.add_argument("studies", nargs="+", metavar="study", help="studies, as they are in each of the two trees")
-    parser.add_argument("--cycles", type=int, default=4, metavar="N", help="turns of each side (default 4)")
+    parser.add_argument("studies", nargs="+", metavar="study", help="studies, as they are in the working tree")
+    parser.add_argument("--cycles", type=int, metavar="N", help="turns of each side; default the study's, or 4")
     parser.add_argument("--setup", metavar="COMMAND", help="shell command run in each tree before, such as an install")
-    parser.add_argument(
-        "--python", default=sys.executable, help="interpreter, seen from each tree; default: this one for both"
-    )
-    parser.add_argument("--before-args", default="", metavar="ARGS", help="pytest options of the revision only")
-    parser.add_argument("--now-args", default="", metavar="ARGS", help="pytest options of the working tree only")
-    parser.add_argument("--results", default="llem-results", metavar="DIR", help="where results go")
+    parser.add_argument("--python", help="interpreter, seen from each tree; default: this one for both")
     _judging_arguments(parser, "skip")
 
 
@@ -38,22 +43,11 @@ def _judging_arguments(parser: argparse.ArgumentParser, inconclusive: str) -> No
         help="what may not get worse (repeatable; default energy_per_output_token_j:5%%)",
     )
     parser.add_argument(
-        "--other-board", choices=("widen", "refuse"), default="widen", help="two GPUs of one model: default widen"
-    )
-    parser.add_argument(
         "--inconclusive",
         choices=("pass", "fail", "skip"),
         default=inconclusive,
         help=f"what an undecided verdict counts as (default {inconclusive}); skip: exit status 125, for git bisect run",
     )
-    parser.add_argument(
-        "--same-code",
-        action="store_true",
-        help="both measured the same code: remember how they differ as the noise of this GPU",
-    )
-    parser.add_argument("--md", type=Path, metavar="FILE", help="write a table as Markdown")
-    parser.add_argument("--annotations", action="store_true", help="print GitHub annotations")
-    parser.add_argument("--json", action="store_true", help="for programs")
 
 
 def report_arguments(parser: argparse.ArgumentParser) -> None:

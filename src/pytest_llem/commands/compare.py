@@ -22,11 +22,7 @@ UNDECIDED = 125
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print, and return 0, 1 (worse, or refused) or 125; raises LlemError."""
-    return judge(baseline_at(arguments.before), baseline_at(arguments.now), arguments)
-
-
-def judge(before: Baseline, now: Baseline, arguments: argparse.Namespace) -> int:
-    """What ``run`` does, for baselines at hand."""
+    before, now = baseline_at(arguments.before), baseline_at(arguments.now)
     rules = tuple(Rule.from_text(text) for text in arguments.fail_on or (DEFAULT_RULE,))
     report = compare_with_noise(now, before, Gate(rules, other_board=arguments.other_board))
     if arguments.same_code:
@@ -39,7 +35,7 @@ def judge(before: Baseline, now: Baseline, arguments: argparse.Namespace) -> int
         print("\n".join(text for text, _ in comparison_lines(report)))
     if arguments.annotations:
         print("\n".join(comparison_annotations(report)))
-    return _status(report, arguments.inconclusive)
+    return exit_status(report, arguments.inconclusive)
 
 
 def _learn(*baselines: Baseline) -> None:
@@ -47,7 +43,8 @@ def _learn(*baselines: Baseline) -> None:
         remember(default_folder(), baseline, repeats=True)
 
 
-def _status(report: Report, inconclusive: str) -> int:
+def exit_status(report: Report, inconclusive: str) -> int:
+    """0, 1 (worse, or refused) or 125; ``inconclusive``: pass, fail or skip."""
     if failures(report, (), inconclusive_fails=inconclusive == "fail"):
         return 1
     return UNDECIDED if inconclusive == "skip" and report.outcome == "inconclusive" else 0

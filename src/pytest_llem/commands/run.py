@@ -21,10 +21,10 @@ class _Interrupts:
         self.seen = excinfo.type is KeyboardInterrupt  # pytest's own, for errors of collection, are derived from it
 
 
-def run_pytest(arguments: Sequence[str]) -> int:
+def run_pytest(arguments: Sequence[str], *plugins: object) -> int:
     """Run the study files among ``arguments``; returns 0, 1, 2 or 130."""
     interrupts = _Interrupts()
-    code = int(pytest.main(["--llem-only", *plugin_arguments(), *arguments], plugins=[interrupts]))
+    code = int(pytest.main(["--llem-only", *plugin_arguments(), *arguments], plugins=[interrupts, *plugins]))
     if interrupts.seen:
         return INTERRUPTED
     return code if code in (0, 1) else 2

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -18,6 +17,8 @@ from pathlib import Path
 
 from pytest_llem.energy import nvml
 from pytest_llem.energy.meters.cpu_estimate import WATTS_VARIABLE, cpu_model
+from pytest_llem.errors import LlemError
+from pytest_llem.study.git import git
 
 _ENERGY_LIBRARIES = (
     "torch",
@@ -40,7 +41,6 @@ LIBRARIES = (
     "codecarbon",
 )
 VARIABLES = ("CUDA_VISIBLE_DEVICES", WATTS_VARIABLE)
-GIT_TIMEOUT_S = 5.0
 
 Facts = dict[str, str | int | float | bool | None]
 """What is known of one thing, as environment.json holds it; None: it does not say."""
@@ -125,15 +125,11 @@ def detect_container(root: Path = Path("/")) -> str | None:
 def git_state(folder: Path) -> Facts | None:
     """The commit that a folder's source is at, and whether tracked files differ from it; None outside of a repository,
     before its first commit, or where git is not installed. Remotes, which may hold passwords, are not read."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}  # a look must not disturb a commit in progress
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=GIT_TIMEOUT_S, env=environment, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
+        found = git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    except LlemError:
         return None
-    commit, dirty, _ = done.stdout.strip().partition("-dirty")
+    commit, dirty, _ = found.partition("-dirty")
     return {"commit": commit, "dirty": bool(dirty)}
 
 

@@ -56,6 +56,7 @@ class Entry(Record):
     prompt_hashes: tuple[str, ...]
     invalid: tuple[str | None, ...]  # for each cycle why it is not valid
     figures: dict[str, tuple[float | None, ...]]
+    variant: dict[str, str] = Field(default_factory=dict)  # as in a result
     max_cycles: int | None = None  # of a study with ``cycles: auto``: it went on until decided, this long at most
 
     @model_validator(mode="after")
@@ -67,6 +68,16 @@ class Entry(Record):
                 f"there are {rows} cycles, but not as many values of {uneven[0] if uneven else 'a column'}"
             )
         return self
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """See :attr:`ExperimentResult.identity`."""
+        return self.config_hash, self.variant.get("name", "")
+
+    @property
+    def first(self) -> tuple[str, str]:
+        """The identity of the variant that this one is compared with; of nothing where it is not."""
+        return self.config_hash, self.variant.get("against", "-")
 
     @property
     def label(self) -> str:
@@ -120,10 +131,10 @@ def make_baseline(
     to keep."""
     if not results:
         raise ResultError("there are no results to keep as a baseline", hint="run a study first")
-    groups: dict[str, list[ExperimentResult]] = {}
+    groups: dict[tuple[str, str], list[ExperimentResult]] = {}
     environments: dict[str, dict[str, str]] = {}
     for result in sorted(results, key=lambda r: (r.study, _CYCLE.sub("", r.cell_id), r.cycle, r.started_at)):
-        groups.setdefault(result.config_hash, []).append(result)
+        groups.setdefault(result.identity, []).append(result)
         known = {**(facts or {}).get(result.environment_hash, {}), **result.versions}
         environments.setdefault(result.environment_hash, {}).update(known)
     return Baseline(
@@ -172,6 +183,7 @@ def _entry(cycles: Sequence[ExperimentResult], max_cycles: int | None) -> Entry:
         prompt_hashes=tuple(sorted({result.prompt_hash[:_HASH] for result in cycles})),
         invalid=tuple(None if r.validity.valid else ", ".join(r.validity.reasons) or "invalid" for r in cycles),
         figures={name: column for name, column in columns.items() if any(value is not None for value in column)},
+        variant=first.variant,
         max_cycles=max_cycles,
     )
 

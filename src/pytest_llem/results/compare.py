@@ -1,4 +1,5 @@
-"""Is it dearer than before? Every configuration of a run against a baseline: pass, fail, or not sure.
+"""Is it dearer than before? Every configuration of a run against a baseline: pass, fail, or not sure. Of a study's two
+variants the first is the second's baseline.
 
 *Fail*: the change for the worse is significant (Holm's p-value, over all comparisons of the gate, is at most alpha) and
 beyond the tolerance (the whole interval is). *Pass*: the whole interval is within the tolerance. *Inconclusive*:
@@ -16,7 +17,7 @@ import numpy as np
 from pytest_llem.errors import ResultError
 from pytest_llem.results.baseline import Baseline, Entry
 from pytest_llem.results.comparison import Comparison, Gate, Report, Test
-from pytest_llem.results.differences import environment_notes, notes, other_output, refusal, widening
+from pytest_llem.results.differences import environment_notes, notes, other_output, refusal, variant_notes, widening
 from pytest_llem.results.model import Outcome
 from pytest_llem.results.noise import BoardNoise, NoiseFloor, board_key, floor
 from pytest_llem.results.planning import MOST_CYCLES, cycles_needed, smallest_change
@@ -51,28 +52,34 @@ class _Judged:
     test: Test
 
 
-def compare(now: Baseline, before: Baseline, gate: Gate, noise: Mapping[str, BoardNoise] | None = None) -> Report:
-    """Judge a run against a baseline. ``noise``: what is known of each board, by :func:`noise.board_key`.
+def compare(
+    now: Baseline, before: Baseline | None, gate: Gate, noise: Mapping[str, BoardNoise] | None = None
+) -> Report:
+    """Judge a run against a baseline, and its variants. ``noise``: what is known of each board, by
+    :func:`noise.board_key`.
 
     Raises ResultError where a rule names a figure that no configuration of the baseline holds."""
-    old = {entry.config_hash: entry for entry in before.configurations}
-    matched = [(entry, old[entry.config_hash]) for entry in now.configurations if entry.config_hash in old]
+    old = {} if before is None else {entry.identity: entry for entry in before.configurations}
+    here = {entry.identity: entry for entry in now.configurations}
+    matched = [(entry, old[identity]) for identity, entry in here.items() if identity in old]
+    matched += [(entry, here[entry.first]) for entry in here.values() if entry.first in here]
     _check_rules(gate.rules, matched)
     done: dict[int, Comparison] = {}
     pairs: dict[int, _Pair] = {}
     for row, (entry, other, rule) in enumerate((a, b, rule) for a, b in matched for rule in gate.rules):
-        pair = _prepare(entry, other, rule, gate, noise or {})
+        pair = _prepare(entry, other, rule, gate, noise or {}, variant_notes(entry, other, now.environments))
         if isinstance(pair, Comparison):
             done[row] = pair
         else:
             pairs[row] = pair
     done |= _judge(pairs, gate.others)
-    here = {entry.config_hash for entry in now.configurations}
+    compared = {entry.identity for entry, _ in matched}
+    expected = [entry for entry in here.values() if before is not None or "against" in entry.variant]
     return Report(
         comparisons=tuple(done[row] for row in sorted(done)),
-        notes=environment_notes(now, before),
-        new=tuple(entry.label for entry in now.configurations if entry.config_hash not in old),
-        gone=tuple(entry.label for entry in before.configurations if entry.config_hash not in here),
+        notes=() if before is None else environment_notes(now, before),
+        new=tuple(entry.label for entry in expected if entry.identity not in compared),
+        gone=tuple(entry.label for identity, entry in old.items() if identity not in here),
     )
 
 
@@ -85,14 +92,16 @@ def _check_rules(rules: Sequence[Rule], matched: Sequence[tuple[Entry, Entry]]) 
             )
 
 
-def _prepare(now: Entry, before: Entry, rule: Rule, gate: Gate, noise: Mapping[str, BoardNoise]) -> _Pair | Comparison:
+def _prepare(
+    now: Entry, before: Entry, rule: Rule, gate: Gate, noise: Mapping[str, BoardNoise], beside: tuple[str, ...]
+) -> _Pair | Comparison:
     why = refusal(now, before, rule, gate.other_board)
     refused = why is not None
     values = now.values(rule.metric), before.values(rule.metric)
     board = noise.get(board_key(now.uuids))
     known = floor(board, now, rule.metric) if board else None
     extra, note = widening(now, before, rule.metric, noise)
-    said = (*notes(now, before, rule), *([note] if note and not refused else []))
+    said = (*beside, *notes(now, before, rule), *([note] if note and not refused else []))
     if why is None:
         why = _unusable(values, known)
     if why is not None:

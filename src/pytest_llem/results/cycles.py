@@ -36,17 +36,17 @@ def judge_configurations(
     """Every configuration of which there are two cycles or more with the same budgets, by these.
 
     ``max_cycles``: that of each run that went on until decided, by its id."""
-    groups: dict[tuple[str, str, tuple[_Limits, ...]], list[ExperimentResult]] = {}
+    groups: dict[tuple[str, tuple[str, str], tuple[_Limits, ...]], list[ExperimentResult]] = {}
     for result in results:
-        groups.setdefault((result.run_id, result.config_hash, _limits(result)), []).append(result)
+        groups.setdefault((result.run_id, result.identity, _limits(result)), []).append(result)
     return tuple(
         CycleVerdicts(
             label=f"{cycles[0].study}[{cycles[0].cell_id.removesuffix(f'-c{cycles[0].cycle}')}]",
-            config_hash=config_hash,
+            config_hash=identity[0],
             cycles=len(cycles),
             verdicts=judge_cycles(cycles, budgets_of(cycles[0]), error_after(len(cycles), (max_cycles or {}).get(run))),
         )
-        for (run, config_hash, limits), cycles in groups.items()
+        for (run, identity, limits), cycles in groups.items()
         if len(cycles) > 1 and limits
     )
 

@@ -91,21 +91,38 @@ def other_output(now: Entry, before: Entry) -> bool:
 
 def environment_notes(now: Baseline, before: Baseline) -> tuple[str, ...]:
     """Which facts of the environment changed: ``torch 2.12.0 -> 2.13.0``."""
-    old, new = _facts(before), _facts(now)
-    changed = tuple(
-        f"{name} {_listed(old.get(name, ())) if name in old else 'absent'} -> "
-        f"{_listed(new.get(name, ())) if name in new else 'absent'}"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    )
+    changed = _changed(_facts(before), _facts(now))
     if not changed and set(now.environments) != set(before.environments):
         return ("the environment differs in something that the baseline does not name",)
     return changed
 
 
-def _facts(baseline: Baseline) -> dict[str, tuple[str, ...]]:
+def variant_notes(now: Entry, before: Entry, environments: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """Which variant this one is compared with, and in what the two differ; nothing for a baseline of another run."""
+    if now.first != before.identity:
+        return ()
+    own = ("name", "against", "commit")
+    old, new = (
+        {
+            **environments.get(entry.environment_hash, {}),
+            **{f"variant's {k}": v for k, v in entry.variant.items() if k not in own},
+        }
+        for entry in (before, now)
+    )
+    return (": ".join([f"against {before.label}", *filter(None, ["; ".join(_changed(old, new))])]),)
+
+
+def _changed(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(
+        f"{name} {old.get(name, 'absent')} -> {new.get(name, 'absent')}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    )
+
+
+def _facts(baseline: Baseline) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     for facts in baseline.environments.values():
         for name, value in facts.items():
             found.setdefault(name, set()).add(value)
-    return {name: tuple(sorted(values)) for name, values in found.items()}
+    return {name: ", ".join(sorted(values)) for name, values in found.items()}

@@ -52,6 +52,11 @@ class Runs:
         """Budgets on the means of configurations with several cycles."""
         return judge_configurations(self.results, self.max_cycles)
 
+    @cached_property
+    def has_variants(self) -> bool:
+        """Whether there is something to compare without a baseline."""
+        return any("against" in result.variant for result in self.results)
+
     def baseline(self) -> Baseline:
         """All of it as a baseline; raises ResultError where there are no results."""
         return make_baseline(self.results, self.facts, self.max_cycles)
@@ -75,13 +80,14 @@ def baseline_at(path: Path) -> Baseline:
     return runs.baseline()
 
 
-def known_noise(folder: Path, *baselines: Baseline) -> dict[str, noise.BoardNoise]:
+def known_noise(folder: Path, *baselines: Baseline | None) -> dict[str, noise.BoardNoise]:
     """What is remembered of every board in ``baselines``."""
-    boards = {noise.board_key(entry.uuids) for one in baselines for entry in one.configurations if entry.boards}
+    entries = [entry for one in baselines if one is not None for entry in one.configurations]
+    boards = {noise.board_key(entry.uuids) for entry in entries if entry.boards}
     return {board: noise.load(folder, board) for board in boards}
 
 
-def compare_with_noise(now: Baseline, before: Baseline, gate: Gate, folder: Path | None = None) -> Report:
+def compare_with_noise(now: Baseline, before: Baseline | None, gate: Gate, folder: Path | None = None) -> Report:
     """:func:`compare` with what the user's cache knows of these boards; raises ResultError."""
     return compare(now, before, gate, known_noise(folder or noise.default_folder(), now, before))
 

@@ -125,6 +125,7 @@ class ExperimentResult(Record):
     finished_at: str
     config: dict[str, JsonValue]
     runner: dict[str, str]  # runner, image, decided_by
+    variant: dict[str, str] = Field(default_factory=dict)  # of a study with two: name, against, what it is
     # energy
     energy_j: float | None
     energy_j_ci95: Interval | None = None
@@ -192,6 +193,11 @@ class ExperimentResult(Record):
     warnings: tuple[str, ...] = ()
     # verdicts
     verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What results that are cycles of one another have in common: configuration and variant."""
+        return self.config_hash, self.variant.get("name", "")
 
     def figure(self, metric: str) -> tuple[float | None, Interval | None]:
         """Value and 95 % interval of a metric by its budget name: ``energy_j``, ``ttft_s.p95``, ..."""

@@ -81,12 +81,16 @@ def collect(run_folder: Path) -> StudyResult:
 
 
 def configurations(results: Iterable[ExperimentResult]) -> tuple[Configuration, ...]:
-    """One for each configuration hash, in the order of first appearance."""
-    groups: dict[str, list[ExperimentResult]] = {}
+    """One for each configuration hash, and variant where there are two, in the order of first appearance."""
+    groups: dict[tuple[str, str], list[ExperimentResult]] = {}
     for result in results:
-        groups.setdefault(result.config_hash, []).append(result)
-    varied = differences([group[0].config for group in groups.values()])
+        groups.setdefault(result.identity, []).append(result)
+    varied = differences([{**group[0].config, **_variant(group[0])} for group in groups.values()])
     return tuple(_configuration(group, values) for group, values in zip(groups.values(), varied, strict=True))
+
+
+def _variant(result: ExperimentResult) -> dict[str, JsonValue]:
+    return {"variant": result.variant["name"]} if result.variant else {}
 
 
 def _configuration(cycles: Sequence[ExperimentResult], varied: dict[str, JsonValue]) -> Configuration:

@@ -134,7 +134,7 @@ class Bench:
         limits = Limits(cell.timeout_s, cell.silence_timeout_s, self._cancelled)
         limit_s = cell.config.measure.thermal_wait_s
         try:
-            self._surroundings.check(folder, base, cell.config.backend, held.station.runner)
+            self._surroundings.check(folder, base, cell, held.station.runner)
             unsettled = settle(held.gpus, limit_s, lambda text: say(Progress(cell.id, "waiting", text)))
             worker = held.station.run(cell, self._bracket_s(cell), limits, say)
             recording, beside = held.station.recordings()
@@ -148,7 +148,7 @@ class Bench:
         around = Circumstances(
             tool_version=__version__,
             run_id=folder.run_id,
-            environment_hash=self._surroundings.of(folder, base, dict(worker.versions)),
+            environment_hash=self._surroundings.of(folder, base, dict(worker.versions), cell.variant_name),
             started_at=started,
             finished_at=now(),
             runner={**held.station.runner.describe(), "decided_by": cell.runner.decided_by},
@@ -205,6 +205,8 @@ class Bench:
     def _lock(self, cell: Cell, say: Listener) -> AbstractContextManager[tuple[tuple[str, ...], float]]:
         names = self.plan.lock_names()
         count = needed(cell.config, len(names)) if self.plan.gpus else 1
+        if cell.variant is not None:  # both on the same ones, whoever else is free
+            names = names[:count]
         waiting = f"for {count} of {len(names)} devices"
         return hold(names, count, self._settings.lock_dir, lambda _: say(Progress(cell.id, "waiting", waiting)))
 
@@ -216,4 +218,7 @@ class Bench:
 
     def close(self) -> None:
         """End everything."""
-        self.release()
+        try:
+            self.release()
+        finally:
+            self._fleet.close()

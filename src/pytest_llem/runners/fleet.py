@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from pytest_llem.errors import PreflightError
 from pytest_llem.runners.base import Launch, Runner
 from pytest_llem.runners.local import LocalRunner
+from pytest_llem.runners.trees import variant_runner
 from pytest_llem.study.runner import RunnerChoice
 from pytest_llem.study.study import Cell
 
@@ -19,14 +21,18 @@ class Fleet:
         self._images = images
         self._planned = planned
         self._notify = notify
-        self._runners: dict[tuple[str, str | None, str], Runner] = {}
+        self._runners: dict[tuple[str | None, ...], Runner] = {}
+        self._exit = ExitStack()
         self._all_checked = False
 
     def runner(self, cell: Cell) -> Runner:
         """What starts the cell's worker."""
         key = _key(cell)
         if key not in self._runners:
-            self._runners[key] = make_runner(cell.runner, cell.config.backend, self._images, self._notify)
+            if cell.variant is not None and cell.runner.kind == "local":
+                self._runners[key] = self._exit.enter_context(variant_runner(cell.variant))
+            else:
+                self._runners[key] = make_runner(cell.runner, cell.config.backend, self._images, self._notify)
         return self._runners[key]
 
     def preflight(self, cell: Cell, launch: Launch) -> None:
@@ -46,9 +52,13 @@ class Fleet:
             raise PreflightError(list(problems))
         self._all_checked = True
 
+    def close(self) -> None:
+        """Remove the trees that variants were run from."""
+        self._exit.close()
 
-def _key(cell: Cell) -> tuple[str, str | None, str]:
-    return cell.runner.kind, cell.runner.image, cell.config.backend
+
+def _key(cell: Cell) -> tuple[str | None, ...]:
+    return cell.runner.kind, cell.runner.image, cell.config.backend, cell.variant_name
 
 
 def make_runner(choice: RunnerChoice, backend: str, images: Mapping[str, str], notify: Callable[[str], None]) -> Runner:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pytest_llem.errors import RunnerError
@@ -53,7 +53,11 @@ class LocalWorker:
 
 
 class LocalRunner:
-    """Starts workers with the interpreter that runs pytest."""
+    """Starts workers with ``python``, which looks for modules in ``paths`` first."""
+
+    def __init__(self, python: str = sys.executable, paths: Sequence[str] = ()) -> None:
+        self._python = python
+        self._paths = paths
 
     def preflight(self, launch: Launch) -> None:
         """Nothing can be checked more cheaply than by starting."""
@@ -61,12 +65,12 @@ class LocalRunner:
     def start(self, launch: Launch) -> LocalWorker:
         environment = {**os.environ, CONFIG_VARIABLE: str(launch.job)}
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(launch.gpu_uuids)
-        environment["PYTHONPATH"] = os.pathsep.join(_import_path())
+        environment["PYTHONPATH"] = os.pathsep.join(_import_path(self._paths))
         environment["PYTHONUNBUFFERED"] = "1"
         try:
             with launch.log.open("ab") as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "pytest_llem.runners.worker"],
+                    [self._python, "-m", "pytest_llem.runners.worker"],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
@@ -85,12 +89,13 @@ class LocalRunner:
         return {"runner": "local"}
 
 
-def _import_path() -> list[str]:
+def _import_path(first: Sequence[str]) -> list[str]:
     """PYTHONPATH for the worker: it must find this very copy of the package, from another working directory."""
     inherited = [str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     own = str(Path(__file__).resolve().parents[2])
     installed = own in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
-    return inherited if installed or own in inherited else [own, *inherited]
+    ours = [] if installed else [own]
+    return list(dict.fromkeys([*ours, *first, *inherited]))
 
 
 def describe_exit(code: int) -> str:

@@ -57,6 +57,7 @@ def build(
         "finished_at": around.finished_at,
         "config": cell.config.model_dump(mode="json"),
         "runner": around.runner,
+        "variant": {} if cell.variant is None else cell.variant.facts(),
         "lock_wait_s": around.lock_wait_s,
         "repeats": measured.windows,
         **fields.work(worker),

@@ -14,15 +14,17 @@ from pytest_llem.study.study import Cell
 def engine_of(cell: Cell) -> str:
     """What two experiments have in common if one worker can run both without loading again; raises BackendError."""
     key = get_backend(cell.config.backend).engine_key(cell.config)
-    return f"{cell.runner.kind} {cell.runner.image} {cell.config.backend} {key}"
+    return f"{cell.runner.kind} {cell.runner.image} {cell.variant_name} {cell.config.backend} {key}"
 
 
 def by_engine(cells: Sequence[Cell], order: Order) -> list[Cell]:
-    """``cells`` with those of one engine side by side. Cycles stay one after another, unless ``order`` mixes them.
+    """``cells`` with those of one engine side by side. Cycles stay one after another, unless ``order`` mixes them
+    and there are no variants to be measured in turns.
 
     Gaps belong to places in the order, not to cells."""
     ordered: list[Cell] = []
-    for _, stretch in groupby(cells, key=lambda cell: 0 if order == "sequential" else cell.cycle):
+    mixed = order == "sequential" and not any(cell.variant for cell in cells)
+    for _, stretch in groupby(cells, key=lambda cell: 0 if mixed else cell.cycle):
         engines: dict[str, list[Cell]] = {}
         for cell in stretch:
             engines.setdefault(engine_of(cell), []).append(cell)

@@ -11,6 +11,7 @@ from pytest_llem.energy.environment import Environment, library_versions, snapsh
 from pytest_llem.errors import RunChanged
 from pytest_llem.results.store import RESULT, RunFolder, write_json
 from pytest_llem.runners.base import Runner
+from pytest_llem.study.study import Cell
 
 FILE = "environment.json"
 _IMAGE = ("image", "image_digest")
@@ -27,15 +28,15 @@ class Surroundings:
         self._amend = amend
         self._warn = warn
         self._accept = accept_changes
-        self._taken: dict[Path, Environment] = {}
-        self._changes: dict[tuple[Path, str], list[str]] = {}
+        self._taken: dict[tuple[Path, str], Environment] = {}
+        self._changes: dict[tuple[Path, str, str], list[str]] = {}
 
-    def check(self, folder: RunFolder, base: Path, backend: str, runner: Runner) -> None:
-        """Raise RunChanged where the run's results of this backend were measured on something else; warn of it where
-        that is accepted."""
-        key = (folder.path, backend)
+    def check(self, folder: RunFolder, base: Path, cell: Cell, runner: Runner) -> None:
+        """Raise RunChanged where the run's results of the cell's backend and variant were measured on something else;
+        warn of it where that is accepted."""
+        key = (folder.path, cell.config.backend, cell.variant_name)
         if key not in self._changes:
-            self._changes[key] = _changes(folder, base, backend, runner)
+            self._changes[key] = _changes(folder, base, cell, runner)
             if self._changes[key] and self._accept:
                 self._warn(
                     f"{folder.run_id}: not what earlier results were measured on: {'; '.join(self._changes[key])}"
@@ -47,11 +48,12 @@ class Surroundings:
                 hint="put it back as it was, start a new run without --llem-resume, or add --llem-accept-changes",
             )
 
-    def of(self, folder: RunFolder, base: Path, versions: dict[str, str]) -> str:
+    def of(self, folder: RunFolder, base: Path, versions: dict[str, str], variant: str = "") -> str:
         """The hash of the environment, whose snapshot is in the run's folder from now on.
 
         ``base``: the study's folder, for its state in source control. ``versions``: the worker's libraries."""
-        if folder.path not in self._taken:
+        key = (folder.path, variant)
+        if key not in self._taken:
             environment = snapshot(base, versions)
             added: dict[str, str] = {}
             self._amend(added)
@@ -60,17 +62,19 @@ class Surroundings:
             if before not in (None, environment.hash()):
                 path = path.with_stem(f"{path.stem}-{environment.hash()}")
             write_json(path, {**environment.plain(), "added": added})
-            self._taken[folder.path] = environment
-        return self._taken[folder.path].hash()
+            self._taken[key] = environment
+        return self._taken[key].hash()
 
 
-def _changes(folder: RunFolder, base: Path, backend: str, runner: Runner) -> list[str]:
-    """How machine, libraries and image differ from those of the results that the run has of this backend."""
+def _changes(folder: RunFolder, base: Path, cell: Cell, runner: Runner) -> list[str]:
+    """How machine, libraries, image differ from those of the results that the run has of its backend and variant."""
+    backend, variant = cell.config.backend, cell.variant
     results = [_read(path) for path in folder.path.glob(f"*/{RESULT}")]
-    earlier = [result for result in results if result.get("config", {}).get("backend") == backend]
+    earlier = [result for result in results if _of(result) == (backend, cell.variant_name)]
     if not earlier:
         return []
     image, last = runner.origin(backend), max(earlier, key=lambda result: str(result["finished_at"]))
+    elsewhere = image or (variant is not None and variant.spec.python)  # the libraries are not this interpreter's
     found = []
     if image.get("image_digest") not in {result["runner"].get("image_digest") for result in earlier}:
         then, now = ({key: of.get(key) for key in _IMAGE} for of in (last["runner"], image))
@@ -79,10 +83,14 @@ def _changes(folder: RunFolder, base: Path, backend: str, runner: Runner) -> lis
     recorded = (_read(path) for path in folder.path.glob(f"{Path(FILE).stem}*.json"))
     before = next((one for one in recorded if one.get("environment_hash") == last["environment_hash"]), None)
     if before is not None:
-        environment = snapshot(base, before["versions"] if image else _still(before["versions"]))
+        environment = snapshot(base, before["versions"] if elsewhere else _still(before["versions"]))
         if environment.hash() not in hashes:
             found += differences(before, json.loads(json.dumps(environment.plain())))
     return found
+
+
+def _of(result: Mapping[str, Any]) -> tuple[str | None, str]:
+    return result.get("config", {}).get("backend"), result.get("variant", {}).get("name", "")
 
 
 def _still(versions: Mapping[str, str]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from pytest_llem.study.header import Execution
 from pytest_llem.study.identity import is_folder
 from pytest_llem.study.runner import RunnerChoice
 from pytest_llem.study.study import Cell
+from pytest_llem.study.variants import Variant
 from pytest_llem.study.wording import shown
 
 Turn = tuple[int, int]
@@ -28,27 +29,35 @@ def make_cells(
     seed: str,
     runners: Mapping[str, RunnerChoice],
     folder: Path,
+    variants: Sequence[Variant] = (),
 ) -> tuple[Cell, ...]:
-    """Every cycle of every experiment in the order to run; ``runners`` by backend, ``folder`` is the study's."""
+    """Every cycle of every experiment in the order to run; ``runners`` by backend, ``folder`` is the study's.
+
+    Two variants of an experiment come one after the other, in every second cycle the other way round: ABBA."""
     configs = [_located(one.config, folder) for one, _ in experiments]
-    order = turns(len(experiments), execution, seed)
+    order = [turn for turn in turns(len(experiments), execution, seed) for _ in variants or (None,)]
     cells = []
-    for (index, cycle), gap in zip(order, gaps(order, execution), strict=True):
+    for place, ((index, cycle), gap) in enumerate(zip(order, gaps(order, execution), strict=True)):
         one, budgets = experiments[index]
+        name, runner, variant = one.id, runners[one.config.backend], None
+        if variants:
+            variant = variants[(place + cycle + 1) % 2]
+            name, runner = f"{name}-{variant.name}", variant.runner(runner)
         cells.append(
             Cell(
                 study=study,
-                id=f"{one.id}-c{cycle}" if execution.most_cycles > 1 else one.id,
+                id=f"{name}-c{cycle}" if execution.most_cycles > 1 else name,
                 config=configs[index],
                 config_hash=one.config_hash,
                 cycle=cycle,
                 swept=one.swept,
                 budgets=budgets,
-                runner=runners[one.config.backend],
+                runner=runner,
                 timeout_s=execution.timeout_s,
                 silence_timeout_s=execution.silence_timeout_s,
                 gap_before_s=gap,
                 skip_preflight=execution.skip_preflight,
+                variant=variant,
                 line=one.line,
             )
         )

@@ -13,6 +13,7 @@ from pytest_llem.study.budget import Budget
 from pytest_llem.study.config import BACKEND_ALIASES
 from pytest_llem.study.runner import parse_runner
 from pytest_llem.study.strict import Strict
+from pytest_llem.study.variants import VariantSpecs
 from pytest_llem.study.wording import shown
 
 GRAMMAR = 1
@@ -92,9 +93,15 @@ class Header(Strict):
     execution: Execution = Execution()
     runner: RunnerText | None = None
     runners: dict[str, RunnerText] = Field(default_factory=dict)
+    variants: VariantSpecs = Field(default_factory=dict)
     sweep: dict[str, Any] = Field(default_factory=dict)
     experiments: list[Any] = Field(default_factory=list)
     budgets: Annotated[list[Budget], Field(max_length=MOST_BUDGETS)] = Field(default_factory=list)
+
+    def in_cycles(self) -> Execution:
+        """``execution``, with four cycles where variants are to be compared and nothing is said of cycles."""
+        said = not self.variants or "cycles" in self.execution.model_fields_set
+        return self.execution if said else self.execution.model_copy(update={"cycles": 4})
 
     @field_validator("llem")
     @classmethod

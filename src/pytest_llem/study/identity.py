@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 
 from pytest_llem.study.config import DATASET_SUFFIXES, ExperimentConfig, said_by_section
 from pytest_llem.study.header import Execution
 from pytest_llem.study.pytorch import PytorchConfig
 from pytest_llem.study.strict import Section
+from pytest_llem.study.variants import Variant
 from pytest_llem.study.vllm import VllmConfig
 
 HASH_VERSION = 1
@@ -64,14 +65,14 @@ def hash_of_effective(config: ExperimentConfig) -> str:
     return _digest([HASH_VERSION, told])
 
 
-def study_hash(config_hashes: Iterable[str], execution: Execution) -> str:
+def study_hash(config_hashes: Iterable[str], execution: Execution, variants: Sequence[Variant] = ()) -> str:
     """16 hex digits of what is measured, how often, in which order and with which gaps.
 
     Names, budgets, runners and time limits may change without making the results of a run belong to another study.
     """
     auto = {"max_cycles", "precision"} if execution.cycles == "auto" else set()
     how = execution.model_dump(include={"cycles", "order", "experiment_gap_s", "cycle_gap_s"} | auto)
-    return _digest([HASH_VERSION, sorted(config_hashes), how])
+    return _digest([HASH_VERSION, sorted(config_hashes), how, *(variant.facts() for variant in variants)])
 
 
 def is_folder(model_id: str) -> bool:

@@ -28,6 +28,7 @@ from pytest_llem.study.study import Study
 from pytest_llem.study.sweep import all_points
 from pytest_llem.study.translate import explained
 from pytest_llem.study.values import own_values
+from pytest_llem.study.variants import read_variants
 from pytest_llem.study.wording import did_you_mean, shown
 
 
@@ -77,6 +78,7 @@ def _collector_paused() -> Iterator[None]:
 
 def _study(document: Document, default_name: str, folder: Path, overrides: Overrides) -> Study:
     """The study of a document; ``folder`` is where its files lie."""
+    document = _laid_over(document, overrides)
     problems = document.problems
     _check_keys(document)
     budgets, overrides = _from_outside(overrides, document)
@@ -97,15 +99,17 @@ def _study(document: Document, default_name: str, folder: Path, overrides: Overr
     budgets = [*header.budgets, *budgets]
     chosen = select(budgets, found.experiments, document)
     problems.stop_if_any()
-    execution = header.execution
+    execution = header.in_cycles()
     in_study = "timeout_s" in execution.model_fields_set
     limit = overrides.timeout_ini_s if overrides.timeout_s is None and not in_study else overrides.timeout_s
     if limit is not None:
         execution = execution.model_copy(update={"timeout_s": limit})
-    hashed = study_hash([one.config_hash for one in found.experiments], execution)
     name = header.name or default_name
     backends = {one.config.backend for one in found.experiments}
     runners = {backend: choose_runner(backend, header.runner, header.runners, overrides) for backend in backends}
+    variants = read_variants(header.variants, document, folder, runners)
+    problems.stop_if_any()
+    hashed = study_hash([one.config_hash for one in found.experiments], execution, variants)
     judged = list(zip(found.experiments, chosen, strict=True))
     return Study(
         name=name,
@@ -117,11 +121,26 @@ def _study(document: Document, default_name: str, folder: Path, overrides: Overr
         budgets=tuple(budgets),
         runner=header.runner,
         runners=header.runners,
-        cells=make_cells(name, judged, execution, hashed, runners, folder),
+        cells=make_cells(name, judged, execution, hashed, runners, folder, variants),
         left_out=tuple(found.left_out),
         merged=tuple(found.merged),
         notes=tuple(found.notes),
     )
+
+
+def _laid_over(document: Document, overrides: Overrides) -> Document:
+    """``document`` with the variants and cycles of the command line; raises StudyError for what is no YAML."""
+    data, places = dict(document.data), dict(document.places)
+    if overrides.variants is not None:
+        given = parse(f"variants: {overrides.variants}", "--llem-variants")
+        data |= given.data
+        places = {key: place for key, place in places.items() if key[0] != "variants"} | given.places
+    execution = data.get("execution") or {}
+    if overrides.cycles is not None and isinstance(execution, dict):
+        kept = {key: value for key, value in execution.items() if key not in ("max_cycles", "precision")}
+        data["execution"] = {**kept, "cycles": overrides.cycles}
+        places["execution", "cycles"] = Place("--llem-cycles")
+    return replace(document, data=data, places=places)
 
 
 def _check_keys(document: Document) -> None:

@@ -26,9 +26,10 @@ class RunnerChoice:
 class Overrides:
     """Values from outside the study file; ``None`` means not said.
 
-    Precedence, for what may be said twice: command line, environment, study file, ini, default. ``runner``, ``seed``
-    and ``timeout_s`` come from the command line, what has ``ini`` in its name from the ini file; ``budgets`` are added
-    to the study's own. ``environment`` is searched for ``LLEM_RUNNER`` and ``LLEM_RUNNER_<BACKEND>``.
+    Precedence, for what may be said twice: command line, environment, study file, ini, default. ``runner``, ``seed``,
+    ``timeout_s``, ``variants`` and ``cycles`` come from the command line, what has ``ini`` in its name from the ini
+    file; ``budgets`` are added to the study's own. ``environment`` is searched for ``LLEM_RUNNER`` and
+    ``LLEM_RUNNER_<BACKEND>``.
     """
 
     runner: str | None = None
@@ -38,6 +39,8 @@ class Overrides:
     seed_ini: int | None = None
     timeout_s: float | None = None
     timeout_ini_s: float | None = None
+    variants: str | None = None  # YAML
+    cycles: int | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
 

@@ -10,6 +10,7 @@ from pytest_llem.study.budget import Budget
 from pytest_llem.study.config import ExperimentConfig
 from pytest_llem.study.header import Execution
 from pytest_llem.study.runner import RunnerChoice
+from pytest_llem.study.variants import Variant
 
 MOST_NOTICES = 20
 
@@ -32,7 +33,13 @@ class Cell:
     silence_timeout_s: float = 300.0
     gap_before_s: float = 0.0
     skip_preflight: bool = False
+    variant: Variant | None = None
     line: int = 0  # line of the study file that made it
+
+    @property
+    def variant_name(self) -> str:
+        """Empty where there are no variants."""
+        return "" if self.variant is None else self.variant.name
 
 
 @dataclass(frozen=True)

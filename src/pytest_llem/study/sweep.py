@@ -98,7 +98,7 @@ def all_points(document: Document, header: Header) -> list[Point]:
     explicit = [_explicit(document, index, entry, backends) for index, entry in enumerate(header.experiments)]
     grids = [*([sweep] if sweep.factors or not explicit else []), *explicit]
     _check_owners(document, sweep, {name for grid in grids for name in grid.backends})
-    count = sum(grid.count() for grid in grids) * header.execution.most_cycles
+    count = sum(grid.count() for grid in grids) * header.in_cycles().most_cycles * (len(header.variants) or 1)
     if len(factors) > MOST_FACTORS:
         document.wrong(("sweep",), f"the sweep has {len(factors)} keys; the limit is {MOST_FACTORS}")
     elif count > MOST_POINTS:
