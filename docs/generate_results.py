@@ -87,7 +87,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "finished_at": "ISO 8601, UTC",
         "config": "the effective configuration, complete",
         "runner": "`runner`, `decided_by`, and for a container image, digest, engine, way to the GPU",
-        "variant": "of a study with two: `name`, `against` (the first one's name), `git`, `commit`, `python`, `setup`, `image`",
+        "variant": "of a study with two: `name`, `against` (the first's), `git`, `commit`, `python`, `setup`, `image`",
     },
     "Energy": {
         "energy_j": "gross energy of all devices in the measured windows, idle power included",

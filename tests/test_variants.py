@@ -49,7 +49,7 @@ def project(
         file.write("paced = paced:PacedBackend\n")
     monkeypatch.chdir(studies.pytester.path)
     git("init", "--quiet", ".")
-    for seconds in (0.02, 0.08):
+    for seconds in (0.02, 0.2):
         studies.write(f"SECONDS = {seconds}\n", "src/speed.py")
         git("add", "src")
         git("commit", "--quiet", "-m", "a pace")

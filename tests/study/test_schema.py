@@ -10,7 +10,7 @@ from pytest_llem.study.schema import study_json_schema
 def test_every_key_of_a_study_is_in_the_schema() -> None:
     schema = study_json_schema()
     keys = "llem name description base model backend dataset max_output_tokens seed pytorch transformers vllm measure"
-    keys += " execution runner runners sweep experiments budgets"
+    keys += " execution runner runners variants sweep experiments budgets"
     assert set(schema["properties"]) == set(keys.split())
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]["sweep"]["properties"]) == {"model", "dataset", *all_paths()}
