@@ -1,11 +1,14 @@
-"""Who else is on a GPU."""
+"""How many GPUs an experiment takes, and who else is on them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from pytest_llem.energy.gpus import Gpu, GpuProcess
-from pytest_llem.runners.devices import newcomers
+from pytest_llem.runners.devices import needed, newcomers
+from pytest_llem.study.config import ExperimentConfig
 
 GPU = Gpu(uuid="GPU-a", index=0, name="a GPU", memory_bytes=1)
 
@@ -31,3 +34,18 @@ def test_newcomers(
         f"GPU 0: process {pid} came while it was measured" for pid in foreign
     ]
     assert all(finding.code == "foreign_process" for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("sections", "count"),
+    [
+        ({}, 1),
+        ({"pytorch": {"device_map": "cuda:0"}}, 1),
+        ({"pytorch": {"device_map": "auto"}}, 4),  # it may use whatever it sees, so nobody else may
+        ({"backend": "vllm", "vllm": {"engine": {}}}, 1),
+        ({"backend": "vllm", "vllm": {"engine": {"tensor_parallel_size": 2}}}, 2),
+        ({"backend": "vllm", "vllm": {"engine": {"tensor_parallel_size": 2, "pipeline_parallel_size": 2}}}, 4),
+    ],
+)
+def test_an_experiment_takes_as_many_gpus_as_it_spreads_over(sections: dict[str, Any], count: int) -> None:
+    assert needed(ExperimentConfig.model_validate({"model": {"id": "tiny"}, **sections}), available=4) == count
