@@ -52,6 +52,7 @@ def test_no_two_experiments_on_one_gpu_and_the_same_outcomes_as_one_after_anothe
     studies.write(study(CELLS))
     four = studies.run("-n4", "--llem-meter=nvml", "--llem-results=four")
     assert four.ret == 1
+    assert len([line for line in four.outlines if "energy: dealt" in line]) == 1, "one summary"
     (folder,) = studies.pytester.path.glob("four/*-*")
     spans = by_gpu(folder)
     assert sum(map(len, spans.values())) == CELLS
@@ -66,26 +67,32 @@ def test_no_two_experiments_on_one_gpu_and_the_same_outcomes_as_one_after_anothe
 
 
 @pytest.mark.usefixtures("two_gpus")
-def test_two_runs_on_one_host_exclude_each_other(studies: Studies) -> None:
-    """One experiment after the other on the only GPU that they may use."""
+@pytest.mark.parametrize("meter", [("--llem-meter=nvml", "--llem-gpus=1"), ("--llem-meter=cpu-estimate",)])
+def test_two_runs_on_one_host_exclude_each_other(studies: Studies, meter: tuple[str, ...]) -> None:
+    """One experiment after the other on the only GPU that they may use, or on the host where the meter is per host."""
     studies.write(study(3))
-    common = ("--llem-meter=nvml", "--llem-gpus=1")
-    runs = [LiveRun(studies, *common, f"--llem-results={name}") for name in ("one", "two")]
+    runs = [LiveRun(studies, *meter, f"--llem-results={name}") for name in ("one", "two")]
     assert [run.end(120) for run in runs] == [1, 1], "one cell is over its budget"
     folders = [folder for name in ("one", "two") for folder in studies.pytester.path.glob(f"{name}/dealt-*")]
-    spans = sorted(span for folder in folders for span in by_gpu(folder)["GPU-b"])
+    spans = sorted(span for folder in folders for of_one in by_gpu(folder).values() for span in of_one)
     assert len(spans) == 6
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
     results = [json.loads(path.read_text()) for folder in folders for path in folder.glob("*/result.json")]
-    assert max(result["lock_wait_s"] for result in results) > 0
+    assert len({result["devices"][0]["uuid"] for result in results}) == 1
+    assert max(result["lock_wait_s"] for result in results) > 0.1, "they did meet"
 
 
 @pytest.mark.usefixtures("two_gpus")
-def test_as_many_workers_as_gpus_where_there_are_studies_alone(studies: Studies) -> None:
+def test_as_many_workers_as_gpus_where_there_are_studies_alone(
+    studies: Studies, monkeypatch: pytest.MonkeyPatch
+) -> None:
     studies.write(study(CELLS))
-    arguments = ("-n", "auto", "--llem-meter=nvml", "-k", "out1 or out2")
-    studies.run("--llem-only", *arguments).stdout.fnmatch_lines(["created: 2/2 workers"])
-    studies.run("--llem-only", "--llem-gpus=1", *arguments).stdout.fnmatch_lines(["created: 1/1 worker"])
+    arguments = ("--llem-only", "-n", "auto", "--llem-meter=nvml", "-k", "out1 or out2")
+    studies.run(*arguments).stdout.fnmatch_lines(["created: 2/2 workers"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    studies.run("--llem-results=visible", *arguments).stdout.fnmatch_lines(["created: 1/1 worker"])
+    (folder,) = studies.pytester.path.glob("visible/*-*")
+    assert set(by_gpu(folder)) == {"GPU-b"}
 
 
 def test_a_worker_that_dies_loses_its_own_item_only(studies: Studies) -> None:
