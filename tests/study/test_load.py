@@ -67,6 +67,13 @@ def test_seed_and_time_limit_follow_the_order_of_precedence(load: Load) -> None:
     assert found(said, seed=1, timeout_s=10, seed_ini=3, timeout_ini_s=30) == (1, 10)
 
 
+def test_a_key_without_a_value_is_as_good_as_absent(load: Load) -> None:
+    plain, empty = load(""), load("seed:\nbackend:\nmax_output_tokens:\npytorch:\nsweep:\nexecution:\n")
+    assert [cell.config for cell in empty.cells] == [cell.config for cell in plain.cells]
+    with pytest.raises(StudyError, match="no model is given"):
+        study_from_mapping({"model": None}, name="x", overrides=QUIET)
+
+
 def test_a_seed_from_the_command_line_makes_swept_seeds_one(load: Load) -> None:
     study = load("sweep: {seed: [1, 2, 3]}", seed=9)
     assert [cell.config.seed for cell in study.cells] == [9]
