@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_llem.runners.station import IDLE_S
 from tests.conftest import CI, FAST, Studies
 from tests.live_runs import LiveRun
 
@@ -38,12 +39,15 @@ def outcomes(folder: Path) -> set[tuple[str, str]]:
 
 
 def by_gpu(folder: Path) -> dict[str, list[tuple[float, float]]]:
-    """From the start of the first window to the end of the last, of every experiment on each GPU, in order."""
+    """When each experiment was on which device, in order: at least for its windows, and before them for as long as a
+    GPU is watched without a worker."""
     found: dict[str, list[tuple[float, float]]] = {}
     for path in folder.glob("*/result.json"):
         result: dict[str, Any] = json.loads(path.read_text())
         (device,) = result["devices"]
-        found.setdefault(device["uuid"], []).append((result["repeats"][0]["start"], result["repeats"][-1]["end"]))
+        idle_s = IDLE_S if device["uuid"].startswith("GPU") else 0.0
+        begin, end = result["repeats"][0]["start"] - idle_s, result["repeats"][-1]["end"]
+        found.setdefault(device["uuid"], []).append((begin, end))
     return {uuid: sorted(spans) for uuid, spans in found.items()}
 
 
