@@ -183,4 +183,4 @@ def test_a_study_that_is_killed_again_and_again(studies: Studies) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif("not __import__('os').environ.get('LLEM_CI')", reason="takes minutes; set LLEM_CI=1")
 def test_a_study_of_a_real_model_that_is_killed_thirty_times(studies: Studies) -> None:
-    crash_and_resume(studies, kills=30, seed=1, model="tiny", cell_s=4.0)
+    crash_and_resume(studies, kills=30, seed=1, model="tiny", cell_s=1.5)
