@@ -9,11 +9,14 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_llem.commands.arguments import ab_arguments, compare_arguments, report_arguments
 from pytest_llem.errors import LlemError, StudyError
 from pytest_llem.version import __version__
+
+if TYPE_CHECKING:
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _EPILOG = """examples:
   llem run studies/                     run all studies of a folder and judge them
@@ -110,7 +113,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pytest-llem {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_measuring(commands)
+    _add_knowing(commands)
+    for name in ("plan", "report", "replay", "doctor", "config"):
+        commands.choices[name].add_argument("--json", action="store_true", help="for programs")
+    return parser
 
+
+def _add_measuring(commands: _Commands) -> None:
+    """What measures, and what is done with results."""
     run = commands.add_parser(
         "run", help="run studies, or one experiment", usage=_RUN_USAGE, allow_abbrev=False, **_teach(_RUN)
     )
@@ -151,6 +162,9 @@ def _parser() -> argparse.ArgumentParser:
     report_arguments(report)
     report.set_defaults(act=_report)
 
+
+def _add_knowing(commands: _Commands) -> None:
+    """What tells of this machine and its settings, of formats and of older studies."""
     doctor = commands.add_parser("doctor", help="what this machine can measure, and how well", **_teach(_DOCTOR))
     doctor.set_defaults(act=_doctor)
 
@@ -169,10 +183,6 @@ def _parser() -> argparse.ArgumentParser:
     completion = commands.add_parser("completion", help="print a script for your shell", **_teach(_COMPLETION))
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     completion.set_defaults(act=_completion)
-
-    for command in (plan, report, replay, doctor, config):
-        command.add_argument("--json", action="store_true", help="for programs")
-    return parser
 
 
 def _run(arguments: argparse.Namespace, rest: list[str]) -> int:
