@@ -89,12 +89,11 @@ def test_the_environment_is_read_where_nothing_else_is_given(
 
 
 def test_a_study_keeps_what_it_was_made_from(load: Load) -> None:
-    study = load("description: Why.\nexecution: {retries: 2, max_consecutive_failures: 0}\nrunners: {vllm: docker}\n")
+    study = load("description: Why.\nexecution: {retries: 2, max_consecutive_failures: 0}\n")
     assert study.description == "Why."
     assert study.source.startswith("llem: 1\nmodel: tiny\ndescription")
     assert (study.execution.retries, study.execution.max_consecutive_failures) == (2, 0)
     assert (study.execution.silence_timeout_s, study.execution.study_timeout_s) == (300, None)
-    assert study.runners == {"vllm": "docker"}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from pytest_llem.study.cells import check_files, make_cells
 from pytest_llem.study.config import BUILT_IN_BACKENDS
 from pytest_llem.study.document import Document, Json, Key, Place
 from pytest_llem.study.expand import expand
-from pytest_llem.study.header import Header, safe_name
+from pytest_llem.study.header import Execution, Header, safe_name
 from pytest_llem.study.identity import study_hash
 from pytest_llem.study.paths import TOP_LEVEL, all_paths, is_backend, known_backends
 from pytest_llem.study.reading import DEEPEST, parse, read_text, shown_path
@@ -96,14 +96,9 @@ def _study(document: Document, default_name: str, folder: Path, overrides: Overr
             document.wrong(("sweep",), f"no point of the sweep can run: {reason}")
     check_files(found.experiments, document, folder)
     problems.stop_if_any()
-    budgets = [*header.budgets, *budgets]
-    chosen = select(budgets, found.experiments, document)
+    chosen = select([*header.budgets, *budgets], found.experiments, document)
     problems.stop_if_any()
-    execution = header.in_cycles()
-    in_study = "timeout_s" in execution.model_fields_set
-    limit = overrides.timeout_ini_s if overrides.timeout_s is None and not in_study else overrides.timeout_s
-    if limit is not None:
-        execution = execution.model_copy(update={"timeout_s": limit})
+    execution = _with_time_limit(header.in_cycles(), overrides)
     name = header.name or default_name
     backends = {one.config.backend for one in found.experiments}
     runners = {backend: choose_runner(backend, header.runner, header.runners, overrides) for backend in backends}
@@ -118,14 +113,17 @@ def _study(document: Document, default_name: str, folder: Path, overrides: Overr
         source="",
         study_hash=hashed,
         execution=execution,
-        budgets=tuple(budgets),
-        runner=header.runner,
-        runners=header.runners,
         cells=make_cells(name, judged, execution, hashed, runners, folder, variants),
         left_out=tuple(found.left_out),
         merged=tuple(found.merged),
         notes=tuple(found.notes),
     )
+
+
+def _with_time_limit(execution: Execution, overrides: Overrides) -> Execution:
+    in_study = "timeout_s" in execution.model_fields_set
+    limit = overrides.timeout_ini_s if overrides.timeout_s is None and not in_study else overrides.timeout_s
+    return execution.but({} if limit is None else {"timeout_s": limit})
 
 
 def _laid_over(document: Document, overrides: Overrides) -> Document:

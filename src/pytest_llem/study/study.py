@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,9 +68,6 @@ class Study:
     source: str
     study_hash: str
     execution: Execution
-    budgets: tuple[Budget, ...]
-    runner: str | None
-    runners: Mapping[str, str]
     cells: tuple[Cell, ...]
     left_out: tuple[LeftOut, ...] = ()
     merged: tuple[Merged, ...] = ()
