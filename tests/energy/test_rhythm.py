@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pytest_llem.energy.estimators import estimate
-from pytest_llem.energy.rhythm import find_rhythm
+from pytest_llem.energy.rhythm import find_rhythm, share_rhythm
 from pytest_llem.energy.trace import Samples, Trace, read_traces
 from tests.energy.estimators.recorded import thinned, traces
 from tests.energy.estimators.test_quiet import quiet
@@ -99,3 +99,20 @@ def test_a_grid_that_a_trace_contradicts_is_not_believed() -> None:
     trace = next(trace for trace in traces() if trace.name.startswith("decode"))
     wrong = {"counter_origin_s": "0.031", "counter_period_s": "0.0871", "counter_phase_sd_s": "0.0003"}
     assert estimate(replace(trace, extra={**trace.extra, **wrong})) == estimate(trace)
+
+
+def test_the_traces_of_one_file_share_what_they_know() -> None:
+    """0.2 s of idle time and a jittered read every 20 ms, on each of the recordings."""
+    seldom = [thinned(trace, i) for i, trace in enumerate(traces())]
+    shared = [estimate(trace).energy_j for trace in share_rhythm(seldom)]
+    whole = [estimate(trace).energy_j for trace in traces()]
+    errors = [now - before for now, before in zip(shared, whole, strict=True) if now is not None and before is not None]
+    assert len(errors) == len(whole)
+    assert np.sqrt(np.mean(np.square(errors))) < 0.2
+    assert np.max(np.abs(errors)) < 0.8
+
+
+def test_a_trace_that_knows_its_grid_keeps_it() -> None:
+    known = {"counter_origin_s": "0.5", "counter_period_s": "0.1", "counter_phase_sd_s": "0.001"}
+    trace = replace(traces()[0], extra=known)
+    assert share_rhythm([trace, traces()[1]])[0] is trace

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_llem.energy.estimators import TraceEnergy, estimate
 from pytest_llem.energy.estimators.interval import Interval
+from pytest_llem.energy.rhythm import share_rhythm
 from pytest_llem.energy.trace import read_traces
 from pytest_llem.report.units import interval, si
 
@@ -18,7 +19,9 @@ def replay(path: Path, method: str | None = None) -> list[TraceEnergy]:
     """Evaluate every trace of a file; raises TraceError when it cannot be read, ValueError for an unknown method.
 
     Without a method each trace gets the one that its meter wants: the recorder wrote it down, else ``bracketed``."""
-    return [estimate(trace, method or trace.extra.get("method", "bracketed")) for trace in read_traces(path)]
+    return [
+        estimate(trace, method or trace.extra.get("method", "bracketed")) for trace in share_rhythm(read_traces(path))
+    ]
 
 
 def replay_json(found: Sequence[TraceEnergy]) -> dict[str, object]:

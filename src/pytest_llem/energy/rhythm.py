@@ -6,11 +6,14 @@ is the same for as long as the driver runs, so all windows and the idle times ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from pytest_llem.energy.estimators.grid import fit_long_grid
 from pytest_llem.energy.estimators.knots import CONTINUOUS
-from pytest_llem.energy.trace import ORIGIN_S, PERIOD_S, PHASE_SD_S, Floats, Samples
+from pytest_llem.energy.trace import ORIGIN_S, PERIOD_S, PHASE_SD_S, Floats, Samples, Trace
 
 REACH_S = 120.0  # so far around a window steps are taken; two clocks that differ by 10 ppm part by 1 ms
 STEADY = 0.02  # power that varies less from read to read is idle
@@ -43,3 +46,29 @@ def _idle_period(lo: Floats, hi: Floats, level: Floats, power: Samples) -> float
         if len(near) > 1 and np.all(steady[near]):
             found.append((level[i + 1] - level[i]) / np.median(watts[1:][near]))
     return float(np.median(found)) if len(found) >= FEWEST else None
+
+
+def share_rhythm(traces: Sequence[Trace]) -> tuple[Trace, ...]:
+    """The traces of one file, those of one device told the grid that all of them show; in their order.
+
+    A trace that knows it already, or whose own steps contradict it, is evaluated as before.
+    """
+    joined = {name: _joined([trace for trace in traces if _device(trace) == name]) for name in map(_device, traces)}
+    return tuple(
+        trace
+        if ORIGIN_S in trace.extra
+        else replace(trace, extra={**trace.extra, **find_rhythm(*joined[_device(trace)], trace.t0, trace.t1)})
+        for trace in traces
+    )
+
+
+def _device(trace: Trace) -> str:
+    return trace.extra.get("uuid", trace.device)
+
+
+def _joined(traces: Sequence[Trace]) -> tuple[Samples, Samples]:
+    """All counter reads and all power samples of some traces, each once, in order of time."""
+    energy = np.concatenate([trace.energy for trace in traces])
+    power = np.concatenate([trace.power for trace in traces])
+    first, shown = (np.unique(samples[:, 0], return_index=True)[1] for samples in (energy, power))
+    return energy[first], power[shown]
