@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +93,20 @@ def test_a_counter_without_steps_has_no_rhythm() -> None:
     scattered = np.column_stack((time, time, np.floor(time / 0.3 + np.random.default_rng(1).uniform(0, 2, 1000))))
     assert find_rhythm(scattered, power, 3.0, 5.0) == {}
     assert find_rhythm(np.empty((0, 3)), power, 3.0, 5.0) == {}
+
+
+@pytest.mark.parametrize("watts", [5.0, 5e9])
+def test_a_counter_of_fine_steps_and_odd_power_costs_no_memory(watts: float) -> None:
+    """A third party's meter may step a thousand times a second, or give power in another unit."""
+    rng = np.random.default_rng(3)
+    time = np.cumsum(rng.uniform(0.001, 0.02, 10_000))
+    energy = np.column_stack((time, time, np.floor(time / 0.012) * 0.05))
+    power = np.column_stack((time, np.full(10_000, watts), np.full(10_000, np.nan)))
+    tracemalloc.start()
+    find_rhythm(energy, power, 50.0, 51.0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 300e6
 
 
 def test_a_grid_that_a_trace_contradicts_is_not_believed() -> None:

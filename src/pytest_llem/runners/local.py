@@ -55,8 +55,8 @@ class LocalWorker:
 class LocalRunner:
     """Starts workers with ``python``, which looks for modules in ``paths`` first."""
 
-    def __init__(self, python: str = sys.executable, paths: Sequence[str] = ()) -> None:
-        self._python = python
+    def __init__(self, python: str | None = None, paths: Sequence[str] = ()) -> None:
+        self._python = python or sys.executable
         self._paths = paths
 
     def preflight(self, launch: Launch) -> None:

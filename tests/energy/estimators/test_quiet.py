@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -157,3 +158,18 @@ def test_steady_and_changing_power_are_told_apart_by_samples() -> None:
         assert estimate(steady).settled is True
         surging = sampled([("work", 0.1, 900.0), ("rest", 0.7, 650.0)], seed)
         assert estimate(replace(surging, marks=(Mark("work", 1.0, surging.t1),))).settled is not True
+
+
+def test_tens_of_thousands_of_marks_cost_no_memory() -> None:
+    """One for each batch, where batches take microseconds."""
+    trace = sampled([("prefill", 0.2, 600.0), ("decode", 0.6, 300.0)], 0)
+    ends = np.linspace(trace.t0, trace.t1, 40_001)[1:]
+    many = replace(trace, marks=tuple(Mark("generate", 1.0, float(end)) for end in ends))
+    tracemalloc.start()
+    result = estimate(many)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 200e6
+    assert len(result.windows) == 40_000
+    assert result.energy_j is not None
+    assert sum(part.energy_j or 0.0 for part in result.windows) == pytest.approx(result.energy_j, rel=1e-6)

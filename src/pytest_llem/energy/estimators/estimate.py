@@ -114,20 +114,20 @@ def _boundaries(trace: Trace, method: str, counter: _Counter | None, times: Floa
 
 def _parts(trace: Trace, found: Boundaries) -> tuple[tuple[WindowEnergy, ...], dict[str, tuple[float, Interval]]]:
     """The energy of each part, and of all parts of each label; each within nothing and what the whole window may be."""
-    signs = np.diff(np.eye(len(found.energy)), axis=0)[: len(trace.marks)]
+    count = len(trace.marks)  # there may be tens of thousands: one for each batch of many short ones
     labels = {mark.label: np.zeros(len(found.energy)) for mark in trace.marks}
-    for mark, ends in zip(trace.marks, signs, strict=True):
-        labels[mark.label] += ends
+    for i, mark in enumerate(trace.marks):
+        labels[mark.label][i : i + 2] += (-1.0, 1.0)
     variation = PART_VARIATION if len(labels) > 1 else VARIATION
     most = window_interval(float(found.energy[-1] - found.energy[0]), _ends_sd(found))[1]
 
-    def figure(ends: Floats) -> tuple[float, Interval]:
-        energy, sd = found.sum(ends)
+    def figure(energy: float, sd: float) -> tuple[float, Interval]:
         low, high = window_interval(energy, sd, variation)
         return energy, (low, max(energy, min(high, most)))
 
-    windows = (WindowEnergy(*part, *figure(ends)) for part, ends in zip(trace.parts(), signs, strict=True))
-    return tuple(windows), {label: figure(ends) for label, ends in labels.items()}
+    energies, sds = np.diff(found.energy)[:count].tolist(), found.part_sd()[:count].tolist()
+    windows = (WindowEnergy(*part, *figure(e, sd)) for part, e, sd in zip(trace.parts(), energies, sds, strict=False))
+    return tuple(windows), {label: figure(*found.sum(signs)) for label, signs in labels.items()}
 
 
 def _ends_sd(found: Boundaries) -> float:

@@ -26,6 +26,7 @@ LONG_INLIERS = 0.8  # over minutes the grid is strict, or there is none
 FOLD_REACH = 0.12  # the shortest gap tells the period to half the reads' pause, a few percent of it
 FOLD_FINENESS = 8  # periods tried for each full turn over the recording
 FOLD_CANDIDATES = 12
+FOLD_MOST = 10_000  # a counter that steps so often within a recording is seen well enough in each window
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,11 @@ def fit_long_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | N
     if len(lo) < MIN_LONG_STEPS:
         return None
     middle, half = (lo + hi) / 2 - lo[0], (hi - lo) / 2
-    start, reach = (hint, 4 * HINT_SD) if hint else (_usual_gap(lo, hi), FOLD_REACH)
+    start, reach = _usual_gap(lo, hi), FOLD_REACH
+    if hint is not None and abs(hint / start - 1) < FOLD_REACH:
+        start, reach = hint, 4 * HINT_SD
+    if 2 * reach / start * FOLD_FINENESS * middle[-1] > FOLD_MOST:
+        return None
     pace = np.arange((1 - reach) / start, (1 + reach) / start, 1 / (FOLD_FINENESS * middle[-1]))
     turns = np.exp(2j * np.pi * pace[:, None] * middle).mean(axis=1)
     phase = np.angle(turns) / (2 * np.pi)

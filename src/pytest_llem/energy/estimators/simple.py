@@ -29,6 +29,11 @@ class Boundaries:
     sd: Floats
     shared: Floats | None = None
 
+    def part_sd(self) -> Floats:
+        """Standard deviation (J) of the energy between each two neighbouring boundaries."""
+        common = np.zeros(1) if self.shared is None else np.diff(self.shared)
+        return np.asarray(np.sqrt(self.sd[1:] ** 2 + self.sd[:-1] ** 2 + common**2))
+
     def sum(self, signs: Floats) -> tuple[float, float]:
         """The sum of ``signs[i]`` times the energy at each boundary i, and its standard deviation (J)."""
         common = 0.0 if self.shared is None else float(signs @ self.shared)
