@@ -65,12 +65,14 @@ def test_samples_from_before_the_clock_was_set_back_are_left_out(
     (device,) = meter.devices()
     sampler = meter.open([device], None)
     assert isinstance(sampler, Historian)
-    true_time, since = time.time, time.monotonic() - 1
+    true_time, began = time.time, time.monotonic()
+    since = began - 1
     monkeypatch.setattr(
         "pytest_llem.energy.meters.nvml.time", SimpleNamespace(time=lambda: true_time() - 0.5, monotonic=time.monotonic)
     )
     reads = sampler.history(device, since)
-    assert 45 <= len(reads) <= 55, "not the last half second, which seems to lie ahead"
+    late = (time.monotonic() - began) / 0.02  # samples that came while a busy machine let this wait
+    assert 45 <= len(reads) <= 55 + late, "not the last half second, which seems to lie ahead"
     assert since < reads[0].time <= reads[-1].time <= time.monotonic()
 
 
