@@ -14,8 +14,11 @@ CORE = (*sorted(map(str, Path("tests").glob("test_*.py"))), "tests/commands", "-
 @nox.parametrize("xdist", [nox.param(False, id="plain"), nox.param(True, id="xdist")])
 @nox.parametrize("pytest", [nox.param(version, id=f"pytest{version}") for version in PYTEST])
 def matrix(session: nox.Session, pytest: str, xdist: bool) -> None:
-    """The tests of the core; arguments after `--` are pytest's in place of these tests."""
-    session.install(".[xdist]" if xdist else ".", f"pytest~={pytest}.0", "hypothesis")
+    """The tests of the core; arguments after `--` are pytest's in place of these tests.
+
+    With xdist come the other light extras, without it the package is alone."""
+    needed = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "tests")
+    session.install(".[xdist,report,completion]" if xdist else ".", f"pytest~={pytest}.0", *needed)
     session.run("pytest", "-q", *(session.posargs or CORE))
 
 

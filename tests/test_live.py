@@ -25,6 +25,7 @@ CELLS = [f"study.yaml::seen[instant-out{n}]" for n in range(1, 5)]
 
 
 def terminal(studies: Studies, *arguments: str) -> Terminal:
+    pytest.importorskip("rich")
     own = [*studies.arguments(), "-p", "no:cacheprovider", "-o", "console_output_style=classic"]
     return Terminal([sys.executable, "-m", "pytest", *own, *arguments], studies.pytester.path)
 

@@ -26,6 +26,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 @pytest.fixture
 def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ask:
     """Asks a shell what may stand in place of the last word."""
+    pytest.importorskip("shtab")
 
     def completions(shell: str, *words: str) -> list[str]:
         if shutil.which(shell) is None:
