@@ -7,10 +7,10 @@ here=$(cd "$(dirname "$0")" && pwd) out=$1
 mkdir -p "$out"
 chmod 755 "$out"
 . "$here/borrowed_image.sh"
-run() { python3 -m pytest -p pytest_llem.plugin -p host_image -p no:cacheprovider -q "$@" "$here/container-1b.yaml" 2>&1; }
+run() { python3 -m pytest -p pytest_llem.plugin -p host_image -p no:cacheprovider -q --llem-isolation=engine "$@" "$here/container-1b.yaml" 2>&1; }
 
 echo "== in turn, locally and in a container"
-for round in 1 2 3; do
+for round in 1 2 3 4; do
     for runner in local docker:$IMAGE; do
         run --llem-runner=$runner --llem-results="$out/${runner%%:*}" >"$out/${runner%%:*}-$round.log" || tail -30 "$out/${runner%%:*}-$round.log"
     done

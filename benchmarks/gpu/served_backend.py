@@ -14,7 +14,7 @@ from pytest_llem.study.config import ExperimentConfig
 from pytest_llem.study.vllm import VllmConfig, VllmEngine
 
 ENGINE = VllmEngine(
-    max_num_seqs=int(os.environ.get("SERVED_BATCH", "64")), max_model_len=512, gpu_memory_utilization=0.3
+    max_num_seqs=int(os.environ.get("SERVED_BATCH", "64")), max_model_len=1024, gpu_memory_utilization=0.3
 )
 
 

@@ -131,3 +131,12 @@ def test_a_trace_that_knows_its_grid_keeps_it() -> None:
     known = {"counter_origin_s": "0.5", "counter_period_s": "0.1", "counter_phase_sd_s": "0.001"}
     trace = replace(traces()[0], extra=known)
     assert share_rhythm([trace, traces()[1]])[0] is trace
+
+
+def test_the_tail_of_earlier_work_is_not_taken_for_idle_time() -> None:
+    """Half a second after other work ended, one step before the window is 17 % higher than idle ones (an H200)."""
+    windows = list(read_traces(QUIET.with_name("h200_tail.json.gz")))
+    results = [estimate(window) for window in windows]
+    assert [result.reasons for result in results if not result.valid] == []
+    idle = [result.idle_power_w for result in results]
+    assert idle == pytest.approx([125.8] * len(idle), rel=0.02)

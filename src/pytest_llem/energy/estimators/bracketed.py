@@ -22,6 +22,7 @@ from pytest_llem.energy.trace import Ints
 SETTLE_LAGS = 4.5  # after so many time constants a one-pole has forgotten all but 1 %; the median takes the rest
 IDLE_NOISE = 0.003  # relative standard deviation of idle power from a few steps
 UNALIKE = 0.25  # a step that differs by more from the others was not idle
+TAIL = 0.08  # a step at the outer end of a side that is higher by more holds the tail of other work; idle ones differ by 4 %
 FEWEST = 3  # knots on each side, for a counter whose steps the reads did not resolve
 
 H200_S = 0.009  # s; the lag of an H200's counter (driver 580), the prior for a meter that nothing is known of
@@ -79,7 +80,8 @@ def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
 def _nearby(knots: Knots, before: Ints, after: Ints) -> tuple[Ints, Ints]:
     """The knots on both sides without those beyond a busy step: the tail of the work before, the begin of the next."""
     steps = [np.diff(knots.energy[side]) / np.diff(knots.index[side]) for side in (before, after)]
-    most = (1 + UNALIKE) * np.min(np.concatenate(steps), initial=np.inf)
+    lowest = np.sort(np.concatenate(steps))
+    most = (1 + TAIL) * float(np.median(lowest[: (len(lowest) + 1) // 2])) if len(lowest) else np.inf
     busy_before, busy_after = (np.flatnonzero(step > most) for step in steps)
     # One knot between the window and a busy step proves nothing: then the busy step stays, and is found.
     if len(busy_before) and busy_before[-1] + 2 < len(before):

@@ -28,11 +28,13 @@ def hub_token(environment: Mapping[str, str] = os.environ) -> str | None:
 
 def shared_folders(launch: Launch, cache: Path, more: Sequence[Path] = ()) -> dict[Path, bool]:
     """Each folder to be mounted at its own path, so that a path means the same on both sides, and whether the worker
-    may write there: into the exchange folder, and into the hub's cache where a download is needed."""
+    may write there: into the exchange folder, and into the hub's cache where a download is needed. ``more`` is what a
+    user asked for, even where it hides the image's own."""
     start = [Path(launch.base_folder)] if launch.base_folder else []  # the worker goes there
     hiding = {str(cache), *_OF_THE_IMAGE}
     found = {launch.exchange: True}
-    found |= {path: False for path in (*launch.read_only, *more, *start) if str(path) not in hiding}
+    found |= {path: False for path in (*launch.read_only, *start) if str(path) not in hiding}
+    found |= dict.fromkeys(more, False)
     if launch.network:
         cache.mkdir(parents=True, exist_ok=True)
     if cache.is_dir():

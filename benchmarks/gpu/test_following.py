@@ -1,0 +1,89 @@
+"""What following every step of vLLM costs, against its own ``generate``; and what equal prompts would save.
+
+``following.sh`` runs it. Each way takes its turn in every round; the table has tokens per second and J per token, the
+means over all rounds. MODEL, COUNT, OUTPUT (tokens) and ROUNDS: to try it elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from pytest_llem.backends.vllm.backend import VllmBackend
+from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.study.load import study_from_mapping
+
+MODEL = os.environ.get("MODEL", "shape:llama-8b")
+COUNT, OUTPUT, INPUT = int(os.environ.get("COUNT", "256")), int(os.environ.get("OUTPUT", "256")), 128
+ROUNDS = int(os.environ.get("ROUNDS", "2"))
+
+
+def experiment(token_times: bool) -> ExperimentConfig:
+    study = {
+        "llem": 1,
+        "model": {"id": MODEL, "dtype": "bfloat16"},
+        "backend": "vllm",
+        "max_output_tokens": OUTPUT,
+        "measure": {"token_times": token_times},
+        "vllm": {"engine": {"max_model_len": 512, "gpu_memory_utilization": 0.6}},
+    }
+    return study_from_mapping(study, name="following").cells[0].config
+
+
+def test_following(llem_measure: Any) -> None:
+    prompts = [[100 + (37 * i + 7 * j) % 400 for j in range(INPUT)] for i in range(COUNT)]
+    engine = VllmBackend().load(experiment(False), print)
+    try:
+
+        def ours(prompts: list[list[int]], token_times: bool) -> int:
+            answers = engine.generate(prompts, experiment(token_times), lambda *_: None)
+            return sum(len(answer.token_ids) for answer in answers)
+
+        ways: dict[str, Callable[[], int]] = {
+            "vLLM's generate": lambda: plain(engine, prompts),
+            "followed": lambda: ours(prompts, False),
+            "every token timed": lambda: ours(prompts, True),
+            "equal prompts": lambda: ours([prompts[0]] * COUNT, False),
+            "one request": lambda: ours(prompts[:1], False),
+        }
+        report(measure(ways, llem_measure))
+    finally:
+        engine.close()
+
+
+def plain(engine: Any, prompts: list[list[int]]) -> int:
+    """vLLM's own loop, told to do the same work; the salt keeps prompts from being known from the pass before."""
+    from vllm import SamplingParams
+    from vllm.inputs import tokens_input
+
+    params = SamplingParams(max_tokens=OUTPUT, ignore_eos=True, temperature=0.0, detokenize=False)
+    salt = f"plain {time.monotonic()}"
+    asked = [tokens_input(list(prompt), cache_salt=salt) for prompt in prompts]
+    return sum(len(out.outputs[0].token_ids) for out in engine._llm.generate(asked, params, use_tqdm=False))
+
+
+def measure(ways: dict[str, Callable[[], int]], llem_measure: Any) -> dict[str, list[tuple[float, float]]]:
+    """For each way, the tokens per second and J per token (NaN without a meter) of each round."""
+    found = defaultdict(list)
+    for work in ways.values():
+        work()
+    for _ in range(ROUNDS):
+        for name, work in ways.items():
+            with llem_measure(name) as energy:
+                start = time.monotonic()
+                tokens = work()
+                seconds = time.monotonic() - start
+            found[name].append((tokens / seconds, (energy.energy_j or float("nan")) / tokens))
+    return found
+
+
+def report(found: dict[str, list[tuple[float, float]]]) -> None:
+    base = statistics.fmean(rate for rate, _ in found["vLLM's generate"])
+    for name, rounds in found.items():
+        rates, joules = zip(*rounds, strict=True)
+        rate, joule = statistics.fmean(rates), statistics.fmean(joules)
+        print(f"{name:18} {rate:9.0f} tokens/s {1e3 * joule:9.2f} mJ/token   of vLLM's own rate: {rate / base:.4f}")
