@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# following.sh OUT: what timing each request costs, against vLLM's own `generate`, and what equal prompts would save.
+# following.sh OUT: what timing each request costs, against vLLM's own `generate`, and what its prefix cache would save.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd) out=$1
 mkdir -p "$out"

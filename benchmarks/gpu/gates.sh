@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# gates.sh OUT: a gate on a real GPU, with vLLM. A baseline, the same code again (must not fail), a batch of 48 instead of 64 (must
-# fail), and how large that change is in long windows. MODEL, COUNT, LIMIT (s, of each step): to try it elsewhere.
+# gates.sh OUT: a gate on a real GPU, with vLLM, on a host that does nothing else. A baseline, the same code again (must not
+# fail), a batch of 48 instead of 64 (must fail), and how large that change is in long windows. MODEL, COUNT, LIMIT (s, of
+# each step): to try it elsewhere.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd) out=$1
 mkdir -p "$out"
@@ -24,9 +25,9 @@ run() {  # NAME LIMIT STUDY [pytest options]
 }
 
 against="--llem-compare=$work/gate.json --llem-fail-on=energy_per_output_token_j:2%"
-SERVED_BATCH=64 run baseline 120 gates "--llem-save=$work/gate.json"
-SERVED_BATCH=64 run same 120 gates $against
-SERVED_BATCH=48 run changed 120 gates $against
+SERVED_BATCH=64 run baseline 300 gates "--llem-save=$work/gate.json"
+SERVED_BATCH=64 run same 300 gates $against
+SERVED_BATCH=48 run changed 300 gates $against
 run long 240 gates-long
 python3 - "$work" <<'P' 2>&1 | tee "$out/gates.txt"
 import json, pathlib, sys

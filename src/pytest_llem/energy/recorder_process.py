@@ -32,8 +32,9 @@ SHARP_S = (0.004, 0.014)
 would lock to it and see every step at the same phase. The second where the inside of a window is left in peace: all is
 known from the steps around it, and between windows nobody is disturbed."""
 POWER_S = {"dense": 0.07, "quiet": 0.07, "slow": 0.2}
-HISTORY_S = {"dense": 0.2, "quiet": 1.5, "slow": math.inf}
-"""Between two fetches of the samples that the driver keeps: 2.4 s of them on an H200, for half a millisecond."""
+HISTORY_S = {"dense": 0.2, "quiet": 2.1, "slow": math.inf}
+"""Between two fetches of the samples that the driver keeps: 2.4 s of them on an H200, for half a millisecond in which
+the driver launches nothing. So windows of up to two seconds have none inside."""
 FULL_EVERY_S = 0.5
 COST_EVERY_S = 2.0
 

@@ -22,7 +22,7 @@ from pytest_llem.energy.trace import Ints
 SETTLE_LAGS = 4.5  # after so many time constants a one-pole has forgotten all but 1 %; the median takes the rest
 IDLE_NOISE = 0.003  # relative standard deviation of idle power from a few steps
 UNALIKE = 0.25  # a step that differs by more from the others was not idle
-TAIL = 0.08  # a step at the outer end of a side that is higher by more holds the tail of other work; idle ones differ by 4 %
+TAIL = 0.08  # a step at the outer end of a side that is higher by more holds the tail of other work (idle ones: 4 %)
 FEWEST = 3  # knots on each side, for a counter whose steps the reads did not resolve
 
 H200_S = 0.009  # s; the lag of an H200's counter (driver 580), the prior for a meter that nothing is known of
