@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pytest_llem.backends.vllm import VllmBackend, environment, options, versions
+from pytest_llem.backends.vllm import VllmBackend, options, versions
 from pytest_llem.errors import BackendError, MissingDependency
 from pytest_llem.study.config import DatasetSpec, ExperimentConfig, ModelSpec
 from pytest_llem.study.vllm import VllmBeamSearch, VllmConfig, VllmEngine, VllmSampling
@@ -151,23 +151,23 @@ def test_what_cannot_work_is_refused_before_loading(
 
 
 def test_the_users_environment_is_never_touched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "for_cpu", lambda: True)
+    monkeypatch.setattr(versions, "for_cpu", lambda: True)
     monkeypatch.setattr(os, "environ", {"VLLM_CPU_KVCACHE_SPACE": "7", "VLLM_NO_USAGE_STATS": "0", "CXX": "c++"})
-    assert environment.prepare_environment(VllmEngine()) == ()
+    assert versions.prepare_environment(VllmEngine()) == ()
     assert os.environ == {"VLLM_CPU_KVCACHE_SPACE": "7", "VLLM_NO_USAGE_STATS": "0", "CXX": "c++"}
 
 
 def test_what_is_set_in_the_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "for_cpu", lambda: True)
+    monkeypatch.setattr(versions, "for_cpu", lambda: True)
     monkeypatch.setattr(os, "environ", {"PATH": ""})
-    notes = environment.prepare_environment(VllmEngine())
+    notes = versions.prepare_environment(VllmEngine())
     names = {"VLLM_NO_USAGE_STATS", "VLLM_CPU_KVCACHE_SPACE", "TORCHDYNAMO_DISABLE"}
     assert set(os.environ) == {"PATH", *names}
     assert all(any(name in note for note in notes) for name in names)
 
 
 def test_a_cache_size_in_the_study_leaves_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "for_cpu", lambda: True)
+    monkeypatch.setattr(versions, "for_cpu", lambda: True)
     monkeypatch.setattr(os, "environ", {"CXX": "c++"})
-    environment.prepare_environment(VllmEngine(kv_cache_memory_bytes=2**20))
+    versions.prepare_environment(VllmEngine(kv_cache_memory_bytes=2**20))
     assert set(os.environ) == {"CXX", "VLLM_NO_USAGE_STATS"}

@@ -10,8 +10,8 @@ from pytest_llem.backends import tokenizer
 from pytest_llem.backends.base import Engine, Say
 from pytest_llem.backends.models import is_shape, model_folder
 from pytest_llem.backends.vllm import options, versions
-from pytest_llem.backends.vllm.engine import EngineProcesses, LoadedVllm
-from pytest_llem.backends.vllm.environment import prepare_environment
+from pytest_llem.backends.vllm.engine import LoadedVllm
+from pytest_llem.backends.vllm.processes import EngineProcesses
 from pytest_llem.errors import BackendError
 from pytest_llem.study.config import ExperimentConfig
 
@@ -44,14 +44,15 @@ class VllmBackend:
 
     def load(self, config: ExperimentConfig, say: Say) -> Engine:
         notes = [*versions.require_supported(versions.installed())]
-        notes += prepare_environment(options.vllm_section(config).engine)
+        notes += versions.prepare_environment(options.vllm_section(config).engine)
         processes = EngineProcesses()
         try:
-            with processes.log.listening(), processes.refusals(f"vLLM cannot load {config.model.id}"):
+            with processes.refusals(f"vLLM cannot load {config.model.id}"):
                 say("importing vllm")
                 _check_answers(config)
                 say(f"loading {config.model.id}")
-                return _load(config, processes, notes)
+                with processes.log.listening():
+                    return _load(config, processes, notes)
         except BaseException:
             processes.end(grace_s=1.0)
             raise

@@ -6,71 +6,17 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
 from pytest_llem.backends.base import Completion, Marker, ModelFacts, Prompts
-from pytest_llem.backends.vllm.log import LogTail
-from pytest_llem.backends.vllm.options import (
-    beam_search_arguments,
-    require_room,
-    sampling_arguments,
-    vllm_section,
-)
-from pytest_llem.backends.vllm.processes import descendants, end_all, peak_resident_bytes, started_at
-from pytest_llem.backends.vllm.reasons import hint, reason
+from pytest_llem.backends.vllm.options import beam_search_arguments, require_room, sampling_arguments, vllm_section
+from pytest_llem.backends.vllm.processes import GRACE_S, EngineProcesses, peak_resident_bytes
 from pytest_llem.backends.vllm.stepping import Requests, follow
-from pytest_llem.backends.vllm.watch import Watch
-from pytest_llem.errors import BackendError, LlemError
 from pytest_llem.study.config import ExperimentConfig
 
 _SHUTDOWN_S = 15.0  # for vLLM's own way of ending
-_GRACE_S = 5.0  # for its processes, before and after each signal
-
-
-class EngineProcesses:
-    """What vLLM started: its log, its processes, and how they ended."""
-
-    def __init__(self) -> None:
-        self.log = LogTail()
-        self._before = frozenset(descendants(os.getpid()))
-        self._seen: dict[int, int | None] = {}  # process id -> start: a worker whose parent died is nobody's child
-        self._watch: Watch | None = None
-
-    def watch(self, llm: Any) -> None:
-        """From now on, notice when one of the engine's own ends."""
-        self._watch = Watch(llm.llm_engine.engine_core)
-        self.pids()
-
-    def let_go(self) -> None:
-        """From now on they may end."""
-        if self._watch is not None:
-            self._watch.stop()
-
-    def pids(self) -> tuple[int, ...]:
-        """Ids of all processes that were started since; empty where the engine runs in this process."""
-        for pid in descendants(os.getpid()):
-            if pid not in self._before:
-                self._seen.setdefault(pid, started_at(pid))
-        self._seen = {pid: start for pid, start in self._seen.items() if start and started_at(pid) == start}
-        return tuple(sorted(self._seen))
-
-    def end(self, grace_s: float = _GRACE_S) -> tuple[int, ...]:
-        """End them; returns those that had to be forced."""
-        return end_all(self.pids(), grace_s)
-
-    @contextmanager
-    def refusals(self, doing: str) -> Iterator[None]:
-        """Whatever goes wrong inside becomes one BackendError with vLLM's own reason."""
-        try:
-            yield
-        except LlemError:
-            raise
-        except Exception as error:
-            why = reason(error, self.log.lines(), self._watch.exits() if self._watch else ())
-            raise BackendError(f"{doing}: {why}", hint=hint(why)) from error
 
 
 class LoadedVllm:
@@ -80,6 +26,7 @@ class LoadedVllm:
         self, llm: Any, processes: EngineProcesses, facts: ModelFacts, end_ids: frozenset[int], *, probed: bool
     ) -> None:
         self.facts = facts
+        self.pids = processes.pids
         self._llm = llm
         self._processes = processes
         self._end_ids = end_ids
@@ -114,18 +61,13 @@ class LoadedVllm:
         with self._processes.refusals("vLLM's engine does not answer"):
             return sum(int(worker) for worker in self._llm.collective_rpc("llem_peak_bytes"))
 
-    def pids(self) -> tuple[int, ...]:
-        """The engine's processes; empty where it runs in this one."""
-        return self._processes.pids()
-
     def close(self) -> None:
         """Let vLLM end, and see to it that its processes do. Never hangs: what does not end in time is killed."""
         llm, self._llm = self._llm, None
         if llm is None:
             return
         self._processes.let_go()
-        in_process = not self.pids()
-        ending = threading.Thread(target=_shut_down, args=(llm, in_process), daemon=True)
+        ending = threading.Thread(target=_shut_down, args=(llm, not self.pids()), daemon=True)
         ending.start()
         ending.join(_SHUTDOWN_S)
         self._processes.end()
@@ -170,7 +112,7 @@ class LoadedVllm:
 def _shut_down(llm: Any, in_process: bool) -> None:
     """A failing teardown costs nothing: the results are out, and what is left is killed."""
     with suppress(Exception):
-        llm.llm_engine.engine_core.shutdown(timeout=_GRACE_S)
+        llm.llm_engine.engine_core.shutdown(timeout=GRACE_S)
     if in_process:
         from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 

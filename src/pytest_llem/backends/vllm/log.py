@@ -1,66 +1,80 @@
-"""What vLLM's processes print: passed on as it comes, the last lines kept, to find the reason when one fails."""
+"""What vLLM's processes log as errors: each of them appends the reason to one file, the first to fail first."""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
-import sys
-import threading
-from collections import deque
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
-_KEPT = 3000  # lines; a traceback of several processes takes some hundred
+from pytest_llem.backends.vllm.reasons import told_by
+
+_CONFIGURATION = "VLLM_LOGGING_CONFIG_PATH"
 
 
-class LogTail:
-    """Listens to file descriptors 1 and 2 of the processes that are started inside :meth:`listening`."""
+class ReasonFile(logging.Handler):
+    """A line for each error: what its exception tells (null: nothing, or it has none), and the message."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(logging.ERROR)
+        self._path = Path(path)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            error = record.exc_info[1] if record.exc_info else None
+            line = json.dumps([told_by(error) if error else None, record.getMessage()])
+            with self._path.open("a") as file:
+                file.write(line + "\n")
+        except Exception:  # whatever it is, the process that logs must not suffer from it
+            self.handleError(record)
+
+
+class ErrorLog:
+    """Hears of the processes that vLLM starts inside :meth:`listening`."""
 
     def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=_KEPT)
-        self._unfinished = b""
-        self._thread: threading.Thread | None = None
-        self._reading: int | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix=f"llem-{os.getpid()}-")
+        self._path = Path(self._folder.name, "errors")
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Processes started inside keep talking to this object after it; this process's own output is put back."""
-        reading, writing = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        saved = os.dup(1), os.dup(2)
-        os.dup2(writing, 1)
-        os.dup2(writing, 2)
-        os.close(writing)
-        self._reading = reading
-        os.register_at_fork(after_in_child=self._forget)
-        self._thread = threading.Thread(target=self._pump, args=(reading, os.dup(saved[1])), daemon=True)
-        self._thread.start()
+        """Processes that are forked inside inherit where to write, others find it in vLLM's logging configuration."""
+        from vllm import envs
+
+        logger, handler, given = logging.getLogger("vllm"), ReasonFile(str(self._path)), os.environ.get(_CONFIGURATION)
+        logger.addHandler(handler)
+        if envs.VLLM_CONFIGURE_LOGGING:  # else, as the user wishes, a process only tells by how it ends
+            os.environ[_CONFIGURATION] = self._configure(given)
         try:
             yield
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for number, copy in enumerate(saved, start=1):
-                os.dup2(copy, number)
-                os.close(copy)
+            logger.removeHandler(handler)
+            if given is None:
+                os.environ.pop(_CONFIGURATION, None)
+            else:
+                os.environ[_CONFIGURATION] = given
 
-    def lines(self, wait_s: float = 0.5) -> list[str]:
-        """The last lines; waits for the processes to end, as long as given, since they may be in the middle of one."""
-        if self._thread is not None:
-            self._thread.join(wait_s)
-        return [*self._lines, self._unfinished.decode(errors="replace")]
+    def _configure(self, given: str | None) -> str:
+        """Add the file to the user's logging configuration, or to vLLM's own; returns where the sum is."""
+        from vllm.logger import DEFAULT_LOGGING_CONFIG
 
-    def _pump(self, reading: int, out: int) -> None:
-        while data := os.read(reading, 65536):
-            os.write(out, data)
-            *complete, self._unfinished = (self._unfinished + data).split(b"\n")
-            self._lines.extend(line.decode(errors="replace") for line in complete)
-        self._reading = None
-        os.close(reading)
-        os.close(out)
+        content: dict[str, Any] = json.loads(Path(given).read_bytes()) if given else deepcopy(DEFAULT_LOGGING_CONFIG)
+        handler = {"class": f"{__name__}.{ReasonFile.__name__}", "path": str(self._path)}
+        content.setdefault("handlers", {})["llem"] = handler
+        content.setdefault("loggers", {}).setdefault("vllm", {}).setdefault("handlers", []).append("llem")
+        path = Path(self._folder.name, "logging.json")
+        path.write_text(json.dumps(content))
+        return str(path)
 
-    def _forget(self) -> None:
-        """In a forked child: were it to hold the reading end too, it could wait for ever once its parent is gone."""
-        if self._reading is not None:
-            os.close(self._reading)
-            self._reading = None
+    def errors(self) -> list[tuple[str | None, str]]:
+        """(reason, message) of each error so far."""
+        found: list[tuple[str | None, str]] = []
+        for line in self._path.read_text().splitlines() if self._path.exists() else []:
+            with suppress(ValueError):  # a process may have been killed in the middle of a line
+                found.append(tuple(json.loads(line)))
+        return found

@@ -8,28 +8,13 @@ were prompt tokens; otherwise the phases are not told apart, and the whole is on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any
 
 from pytest_llem.backends.base import Completion, Marker
 
 MIXED_SHARE = 0.05  # most generated tokens among those that went through the model during prefill
-
-
-class StepAnswer(Protocol):
-    """vLLM's ``CompletionOutput``: one answer's new tokens."""
-
-    index: int
-    token_ids: Sequence[int]
-    finish_reason: str | None
-
-
-class StepOutput(Protocol):
-    """vLLM's ``RequestOutput``: what a step brought for one request."""
-
-    request_id: str
-    outputs: Sequence[StepAnswer]
 
 
 @dataclass
@@ -58,8 +43,8 @@ class Requests:
             self._answers[request_id, index] = _Answer(now)
         self._unanswered += answers
 
-    def take(self, outputs: Iterable[StepOutput], now: float) -> None:
-        """What a step brought, known at ``now``."""
+    def take(self, outputs: Iterable[Any], now: float) -> None:
+        """What a step brought, known at ``now``: vLLM's ``RequestOutput`` for each request, new tokens only."""
         firsts = 0
         for output in outputs:
             for part in output.outputs:
@@ -108,9 +93,7 @@ class Requests:
         )
 
 
-def follow(
-    unfinished: Callable[[], bool], step: Callable[[], Iterable[StepOutput]], requests: Requests
-) -> list[Completion]:
+def follow(unfinished: Callable[[], bool], step: Callable[[], Iterable[Any]], requests: Requests) -> list[Completion]:
     """Take vLLM's steps until all requests are answered."""
     while unfinished():
         requests.take(step(), time.monotonic())
