@@ -65,9 +65,9 @@ def one_experiment(runner: Runner) -> tuple[float, float]:
             backend="pytorch",
         )
         start = time.monotonic()
-        session = WorkerSession(runner, launch, NoRecorder(), bracket_s=0.0)
+        session = WorkerSession(runner, launch, NoRecorder())
         try:
-            session.run(CELL, Limits(300, 120), listen)
+            session.run(CELL, 0.0, Limits(300, 120), listen)
         finally:
             session.close()
         return begun[0] - start, time.monotonic() - start

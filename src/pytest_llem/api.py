@@ -24,11 +24,12 @@ from pytest_llem.results.resume import find_stamp, folder_of, judged_again, refu
 from pytest_llem.results.run import Run, begin
 from pytest_llem.results.store import RunFolder
 from pytest_llem.results.study_result import StudyResult, collect
-from pytest_llem.runners.bench import Bench, Settings
+from pytest_llem.runners.bench import Bench
+from pytest_llem.runners.fleet import raised
 from pytest_llem.runners.locks import default_lock_dir
 from pytest_llem.runners.progress import Progress, ignore
-from pytest_llem.runners.raising import raised
 from pytest_llem.runners.sharing import by_engine
+from pytest_llem.runners.station import Settings
 from pytest_llem.study.config import ExperimentConfig
 from pytest_llem.study.load import load_study, study_from_mapping
 from pytest_llem.study.study import Cell, Study

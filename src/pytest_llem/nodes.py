@@ -22,7 +22,7 @@ from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.resume import judged_again, refuse_another
 from pytest_llem.results.run import stopped
 from pytest_llem.results.store import RunFolder
-from pytest_llem.runners.raising import raised
+from pytest_llem.runners.fleet import raised
 from pytest_llem.runners.sharing import by_engine
 from pytest_llem.session import stamp_of
 from pytest_llem.study.load import load_study

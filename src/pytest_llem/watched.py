@@ -15,11 +15,12 @@ from pytest_llem.options import options_of
 from pytest_llem.reporting import LlemWarning
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import RunFolder
-from pytest_llem.runners.bench import Bench, Settings
+from pytest_llem.runners.bench import Bench
 from pytest_llem.runners.devices import DevicePlan, check
 from pytest_llem.runners.locks import default_lock_dir, hold
 from pytest_llem.runners.measuring import Measurement, measure
 from pytest_llem.runners.progress import Progress
+from pytest_llem.runners.station import Settings
 from pytest_llem.study.study import Cell
 
 planned_key: pytest.StashKey[Sequence[Cell]] = pytest.StashKey()  # every cell that this session is to run

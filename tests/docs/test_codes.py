@@ -16,11 +16,12 @@ from pytest_llem.runners import quality
 from tests.docs.pages import DOCS, ROOT, codes, table
 
 
-def _appended() -> set[str]:
-    """The codes that ``quality`` adds to those of the estimators: the literals that it appends to its list."""
-    calls = [node for node in ast.walk(ast.parse(inspect.getsource(quality))) if isinstance(node, ast.Call)]
-    appends = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "append"]
-    return {str(argument.value) for call in appends for argument in call.args if isinstance(argument, ast.Constant)}
+def _added() -> set[str]:
+    """The codes that ``quality`` adds to those of the estimators: the keys of its table ``also``."""
+    nodes = [node for node in ast.walk(ast.parse(inspect.getsource(quality))) if isinstance(node, ast.Assign)]
+    (table,) = [node.value for node in nodes if isinstance(node.targets[0], ast.Name) and node.targets[0].id == "also"]
+    assert isinstance(table, ast.Dict)
+    return {str(key.value) for key in table.keys if isinstance(key, ast.Constant)}
 
 
 HEADINGS = [
@@ -28,12 +29,12 @@ HEADINGS = [
     "## In `warnings` of a result",
     "## In `validity.notes` of a result",
 ]
-KNOWN = {*validity.REASONS, *_appended()}
+KNOWN = {*validity.REASONS, *_added()}
 FATAL = {*validity.FATAL, *quality.FATAL}
 
 
 def test_the_codes_of_a_result_are_found_in_the_source() -> None:
-    assert {"gpu_shared", "estimated_energy", "below_physical_floor"} <= _appended()
+    assert {"gpu_shared", "estimated_energy", "below_physical_floor"} <= _added()
 
 
 def test_measuring_lists_every_code_with_its_weight() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from pytest_llem.errors import BackendError, WorkerCrashed
 from pytest_llem.results.store import RunFolder
-from pytest_llem.runners.bench import Bench, Settings
+from pytest_llem.runners.bench import Bench
 from pytest_llem.runners.progress import Progress
+from pytest_llem.runners.station import Settings
 from pytest_llem.study.load import study_from_mapping
 from pytest_llem.study.study import Cell
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import closing
 
 import pytest
 
@@ -14,9 +15,10 @@ from pytest_llem.runners.channel import Channel
 @pytest.fixture
 def line(tmp_path_factory):
     folder = tmp_path_factory.mktemp("x")
-    with Channel(folder) as channel, socket.socket(socket.AF_UNIX) as peer:
+    with closing(Channel(folder)) as channel, socket.socket(socket.AF_UNIX) as peer:
+        assert channel.receive(0.05) is None
+        assert not channel.connected
         peer.connect(str(channel.path))
-        assert channel.accept(1.0)
         yield channel, peer
 
 
@@ -31,6 +33,8 @@ def test_messages_arrive_whole_and_in_order_however_they_are_cut(line):
 
 def test_a_hang_up_is_an_end_of_file(line):
     channel, peer = line
+    assert channel.receive(0.05) is None
+    assert channel.connected
     peer.close()
     with pytest.raises(EOFError):
         channel.receive(1.0)
@@ -55,7 +59,7 @@ def test_waiting_ends_in_time(line):
 def test_a_folder_with_a_long_path_will_do(tmp_path):
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
-    with Channel(folder) as channel:
+    with closing(Channel(folder)) as channel:
         assert channel.path.is_socket()
     assert not channel.path.exists()
 

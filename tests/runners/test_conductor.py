@@ -64,7 +64,7 @@ def start(tmp_path: Path, instant: Path, watcher: Watcher) -> Iterator[Start]:
         exchange = tmp_path / f"x{len(started)}"
         exchange.mkdir()
         launch = Launch(exchange, tmp_path / "worker.log", "run", "cell", "instant")
-        started.append(WorkerSession(LocalRunner(), launch, watcher, bracket_s=0.0))
+        started.append(WorkerSession(LocalRunner(), launch, watcher))
         return started[-1]
 
     yield make
@@ -74,7 +74,7 @@ def start(tmp_path: Path, instant: Path, watcher: Watcher) -> Iterator[Start]:
 
 def run(session: WorkerSession, cell: Cell, limits: Limits = PATIENT) -> list[Progress]:
     heard: list[Progress] = []
-    session.run(cell, limits, heard.append)
+    session.run(cell, 0.0, limits, heard.append)
     return heard
 
 
@@ -130,7 +130,7 @@ def test_a_worker_killed_from_outside_while_it_hangs(start: Start) -> None:
             threading.Timer(0.2, os.kill, (session.pid, signal.SIGKILL)).start()
 
     with pytest.raises(WorkerCrashed, match="killed by SIGKILL"):
-        session.run(cell("hang"), PATIENT, kill)
+        session.run(cell("hang"), 0.0, PATIENT, kill)
 
 
 def test_a_hung_worker_is_given_up_at_the_time_limit(start: Start) -> None:
@@ -185,7 +185,7 @@ def test_a_program_that_never_calls_is_given_up(start: Start, monkeypatch: pytes
     monkeypatch.setattr("pytest_llem.runners.conductor.CONNECT_LIMIT_S", 0.5)
     session = start()
     with pytest.raises(WorkerTimeout, match=r"did not call within 0\.5 s(?s:.*)I am here"):
-        run(session, cell())
+        run(session, cell(), Limits(experiment_s=60, silence_s=0.1))  # which counts from the call
     session.close(0)
     assert nothing_left(session)
 

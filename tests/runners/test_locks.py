@@ -37,7 +37,7 @@ def test_a_held_device_is_passed_over_and_an_only_one_is_waited_for(tmp_path):
         assert held == ("gpu-b",)
         assert waited < 0.5
     waits: list[float] = []
-    with hold(["gpu-a"], 1, tmp_path, waits.append) as (held, waited):
+    with hold(["gpu-a"], 1, tmp_path, lambda: waits.append(1.0)) as (held, waited):
         assert held == ("gpu-a",)
     assert waits
     process.join()
@@ -56,6 +56,16 @@ def test_two_that_need_both_devices_do_not_block_each_other(tmp_path):
     for process in processes:
         process.join(20)
         assert process.exitcode == 0
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "locks"
+    with (
+        pytest.raises(RunnerError, match=r"file/locks: no lock .* Not a(?s:.*)--llem-lock-dir"),
+        hold(["a"], 1, folder),
+    ):
+        pass
 
 
 def test_more_devices_than_there_are_is_an_error(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llem.runners.job import WorkerJob, read_worker_result, write_job
+from pytest_llem.runners.job import WorkerJob, WorkerResult, read, write
 from pytest_llem.runners.messages import PROTOCOL_VERSION
 from pytest_llem.runners.worker_link import HOST_LOST
 
@@ -48,38 +48,37 @@ def test_two_experiments_share_an_engine_and_a_third_gets_its_own(start: Start) 
     assert (heard[0]["protocol"], heard[0]["pid"]) == (PROTOCOL_VERSION, host.process.pid)
     assert [message["phase"] for message in heard if message["type"] == "phase"] == ["loading", "warmup"]
     assert [message["window"] for message in heard if message["type"] == "ready"] == [1, 2]
-    one = read_worker_result(host.folder / "one.json")
+    one = read(host.folder / "one.json", WorkerResult)
     told = [(message["start"], message["end"]) for message in heard if message["type"] == "window"]
     assert told == [(window.start, window.end) for window in one.windows]
     assert one.facts.parameters == 3_967_744
-    assert not one.engine_reused
+    assert not any("peak memory includes" in note for note in one.notes)
     assert (one.warmup.n, one.warmup.cv) == (1, None)
     window = one.windows[0]
     assert window.input_tokens == 8 * window.requests == 16 * window.passes
     assert window.output_tokens == 6 * window.requests
     assert len(window.ttft_s) == len(window.tpot_s) == len(window.e2el_s) == window.requests
     assert len(window.itl_s) == 5 * window.requests
-    assert one.load.start < one.load.end < window.start < window.end <= one.windows[1].start
-    assert one.peak_memory.bytes
+    assert one.load_start < window.start < window.end <= one.windows[1].start
+    assert one.peak_memory_bytes
     assert {"python", "torch", "transformers", "pytest-llem"} <= one.versions.keys()
 
-    write_job(host.folder / "job-2.json", job("two.json", pytorch={"batch_size": 2}))
+    write(host.folder / "job-2.json", job("two.json", pytorch={"batch_size": 2}))
     host.say("experiment", job="job-2.json")
     host.lead()
-    two = read_worker_result(host.folder / "two.json")
-    assert two.engine_reused
-    assert two.load == one.load
+    two = read(host.folder / "two.json", WorkerResult)
+    assert two.load_start == one.load_start
     assert two.output_hash == one.output_hash  # batched or not, the answers are the same
-    assert two.prompts.hash == one.prompts.hash
+    assert two.prompt_hash == one.prompt_hash
     assert any("peak memory includes" in note for note in two.notes)
 
-    write_job(host.folder / "job-3.json", job("three.json", pytorch={"dtype": "bfloat16"}))
+    write(host.folder / "job-3.json", job("three.json", pytorch={"dtype": "bfloat16"}))
     host.say("experiment", job="job-3.json")
     host.lead()
-    three = read_worker_result(host.folder / "three.json")
-    assert not three.engine_reused
+    three = read(host.folder / "three.json", WorkerResult)
+    assert not any("peak memory includes" in note for note in three.notes)
     assert three.facts.dtype == "bfloat16"
-    assert three.load.start > two.windows[-1].end
+    assert three.load_start > two.windows[-1].end
 
     host.say("close")
     host.hang_up()
@@ -155,8 +154,8 @@ def test_files_of_the_study_are_found_from_the_base_folder(start: Start, tmp_pat
     dataset = {"source": "prompts.csv", "n": 2, "input_tokens": 4}
     host = start(job(base_folder=str(data), dataset=dataset))
     host.lead()
-    result = read_worker_result(host.folder / "result.json")
-    assert (result.prompts.n, result.prompts.cut) == (2, 1)
+    result = read(host.folder / "result.json", WorkerResult)
+    assert (result.prompts, result.prompts_cut) == (2, 1)
 
 
 @pytest.mark.parametrize(("variable", "said"), [("", "is not set"), ("/no/job.json", "/no/job.json cannot be read")])

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from pytest_llem.errors import RunnerError
+from pytest_llem.processes import started_at
+from pytest_llem.runners.messages import socket_address
 from pytest_llem.runners.worker_link import HOST_LOST, HostLink
 
 WORKER = """
@@ -26,23 +28,15 @@ while time.monotonic() < end:
 """
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 @pytest.mark.parametrize("farewell", [b"", b"not our protocol\n"])
 def test_a_busy_worker_and_its_children_end_with_the_host(tmp_path: Path, farewell: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
-        here = os.open(tmp_path, os.O_RDONLY)
-        listener.bind(f"/proc/self/fd/{here}/s")
-        os.close(here)
+        with socket_address(tmp_path) as address:
+            listener.bind(address)
         listener.listen(1)
         listener.settimeout(20)
         worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(tmp_path / "s")],
+            [sys.executable, "-c", WORKER, str(tmp_path)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             start_new_session=True,
         )
@@ -50,16 +44,16 @@ def test_a_busy_worker_and_its_children_end_with_the_host(tmp_path: Path, farewe
     try:
         hello = connection.makefile("rb").readline()
         child = int(hello.split(b":")[-1].rstrip(b"}\n"))
-        assert alive(child)
+        assert started_at(child) is not None
         if farewell:
             connection.sendall(farewell)
         else:
             connection.shutdown(socket.SHUT_RDWR)
         assert worker.wait(5) == HOST_LOST
         deadline = time.monotonic() + 5
-        while alive(child) and time.monotonic() < deadline:
+        while started_at(child) is not None and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert not alive(child)
+        assert started_at(child) is None
     finally:
         connection.close()
         worker.kill()
@@ -68,4 +62,4 @@ def test_a_busy_worker_and_its_children_end_with_the_host(tmp_path: Path, farewe
 
 def test_a_host_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RunnerError, match=r"llem\.sock: the host cannot be reached: No such file"):
-        HostLink(tmp_path / "llem.sock")
+        HostLink(tmp_path)

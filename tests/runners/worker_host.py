@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pytest_llem.runners.job import WorkerJob, write_job
-from pytest_llem.runners.messages import CONFIG_VARIABLE, decode, encode
+from pytest_llem.runners.job import WorkerJob, write
+from pytest_llem.runners.messages import CONFIG_VARIABLE, decode, encode, socket_address
 from pytest_llem.study.config import ExperimentConfig
 
 WAIT_S = 60.0
@@ -33,11 +33,10 @@ class TestHost:
 
     def __init__(self, folder: Path, first: WorkerJob) -> None:
         self.folder = folder
-        write_job(folder / "job.json", first)
+        write(folder / "job.json", first)
         listener = socket.socket(socket.AF_UNIX)
-        here = os.open(folder, os.O_RDONLY)
-        listener.bind(f"/proc/self/fd/{here}/{first.socket}")  # pytest's folders have long names
-        os.close(here)
+        with socket_address(folder) as address:  # pytest's folders have long names
+            listener.bind(address)
         listener.listen(1)
         listener.settimeout(WAIT_S)
         environment = {

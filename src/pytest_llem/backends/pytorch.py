@@ -27,6 +27,9 @@ class PytorchBackend:
     """Runs models with transformers."""
 
     name = "pytorch"
+    engine_key = staticmethod(loading_key)
+    tokenize = staticmethod(tokenizer.tokenize)
+    vocabulary = staticmethod(tokenizer.vocabulary)
 
     def check(self, config: ExperimentConfig) -> None:
         """Raise BackendError for what is missing or cannot go together, before anything large is imported."""
@@ -41,15 +44,6 @@ class PytorchBackend:
         for model_id in (config.model.id, section.assistant_model):
             if model_id is not None and is_shape(model_id):
                 model_folder(model_id)
-
-    def engine_key(self, config: ExperimentConfig) -> str:
-        return loading_key(config)
-
-    def tokenize(self, config: ExperimentConfig, texts: Sequence[str]) -> list[list[int]]:
-        return tokenizer.tokenize(config, texts)
-
-    def vocabulary(self, config: ExperimentConfig) -> int:
-        return tokenizer.vocabulary(config)
 
     def load(self, config: ExperimentConfig, say: Say) -> Engine:
         from pytest_llem.backends.pytorch_load import load_assistant, load_model
@@ -104,7 +98,7 @@ class PytorchEngine:
     ) -> list[Completion]:
         start = time.monotonic()
         section = pytorch_section(config)
-        prompt_tokens = sum(len(prompt) for prompt in prompts)
+        prompt_tokens = sum(map(len, prompts))
 
         def prefilled() -> None:
             if config.max_output_tokens > 1:
@@ -148,7 +142,7 @@ class PytorchEngine:
 
     def _require_room(self, prompts: Prompts, config: ExperimentConfig) -> None:
         room = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
-        needed = max(len(prompt) for prompt in prompts) + config.max_output_tokens
+        needed = max(map(len, prompts)) + config.max_output_tokens
         if room is not None and needed > room:
             raise BackendError(
                 f"{config.model.id} has room for {room} tokens, prompt and output need {needed}",
@@ -186,7 +180,7 @@ def left_padded(prompts: Prompts, pad: int, device: torch.device) -> tuple[torch
     """Token ids and attention mask, (sequences, longest prompt), padded on the left, where decoding does not look."""
     import torch
 
-    width = max(len(prompt) for prompt in prompts)
+    width = max(map(len, prompts))
     ids = [[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
@@ -204,29 +198,22 @@ def _facts(
     model: PreTrainedModel, assistant: PreTrainedModel | None, config: ExperimentConfig, cuda: Sequence[int]
 ) -> ModelFacts:
     import torch
-    import transformers
 
-    from pytest_llem.backends.pytorch_facts import attention_flops_per_pair, count, kv_bytes_per_token
+    from pytest_llem.backends.pytorch_facts import count, model_facts
 
-    counts = count(model)
-    text = model.config.get_text_config()
-    notes = []
+    notes: tuple[str, ...] = ()
     if assistant is not None:
         drafts = f"{pytorch_section(config).assistant_model} ({count(assistant).parameters} parameters)"
-        notes.append(f"drafts by {drafts}, not in these figures")
-    return ModelFacts(
+        notes = (f"drafts by {drafts}, not in these figures",)
+    return model_facts(
+        model.config,
+        count(model),
+        model.dtype.itemsize,
         name=config.model.id,
         random_weights=has_random_weights(config.model.id),
         dtype=str(model.dtype).removeprefix("torch."),
         device=str(next(model.parameters()).device),
         device_uuids=tuple(f"GPU-{torch.cuda.get_device_properties(index).uuid}" for index in cuda),
-        parameters=counts.parameters,
-        active_parameters=counts.active,
         weight_bytes=model.get_memory_footprint(return_buffers=False),
-        kv_bytes_per_token=kv_bytes_per_token(text, model.dtype.itemsize),
-        flops_per_token=counts.flops_per_token,
-        attention_flops_per_token_pair=attention_flops_per_pair(text),
-        versions={"torch": torch.__version__, "transformers": transformers.__version__}
-        | ({"cuda": torch.version.cuda} if torch.version.cuda else {}),
-        notes=tuple(notes),
+        notes=notes,
     )

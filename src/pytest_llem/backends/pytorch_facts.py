@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pytest_llem.backends.base import ModelFacts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,9 +21,9 @@ class Counts:
     parameter of a matrix product that one token meets; looking up an embedding is none, an output layer is one even
     where it shares the embedding's weights. The last two are None for a mixture of experts of unknown routing."""
 
-    parameters: int
-    active: int | None
-    flops_per_token: float | None
+    parameters: int | None = None
+    active: int | None = None
+    flops_per_token: float | None = None
 
 
 def count(model: PreTrainedModel) -> Counts:
@@ -43,9 +45,29 @@ def count(model: PreTrainedModel) -> Counts:
                 routed_products += size * in_expert
     share = _active_share(model.config.get_text_config()) if routed else 1.0
     if share is None:
-        return Counts(everywhere, None, None)
+        return Counts(everywhere)
     idle = 1.0 - share
     return Counts(everywhere, round(everywhere - idle * routed), 2.0 * (products - idle * routed_products))
+
+
+def model_facts(config: PretrainedConfig, counts: Counts, element_bytes: int | None, **known: Any) -> ModelFacts:
+    """What follows from a model's configuration and its ``counts``, beside what its backend knows of it.
+
+    ``element_bytes``: of one key or value in the cache, None where that is not known."""
+    import torch
+    import transformers
+
+    text = config.get_text_config()
+    cuda = {"cuda": torch.version.cuda} if torch.version.cuda else {}
+    return ModelFacts(
+        parameters=counts.parameters,
+        active_parameters=counts.active,
+        flops_per_token=counts.flops_per_token,
+        attention_flops_per_token_pair=attention_flops_per_pair(text),
+        kv_bytes_per_token=kv_bytes_per_token(text, element_bytes) if element_bytes else None,
+        versions={"torch": torch.__version__, "transformers": transformers.__version__, **cuda},
+        **known,
+    )
 
 
 def kv_bytes_per_token(config: PretrainedConfig, element_bytes: int) -> int | None:

@@ -20,18 +20,9 @@ LOADING_EXTRA = "from_pretrained"
 LOADING_FIELDS = ("dtype", "device_map", "attn_implementation", "quantization", "revision", "trust_remote_code")
 _LOOP_FIELDS = ("batch_size", "torch_compile", "ignore_eos", "assistant_model", "extra")  # used in pytorch*.py
 GENERATE_FIELDS = tuple(name for name in PytorchConfig.model_fields if name not in LOADING_FIELDS + _LOOP_FIELDS)
-_OURS = (  # set by this backend in every call
-    "inputs",
-    "input_ids",
-    "attention_mask",
-    "max_new_tokens",
-    "max_length",
-    "pad_token_id",
-    "stopping_criteria",
-    "streamer",
-    "assistant_model",
-    "return_dict_in_generate",
-)
+# Set by this backend in every call:
+_INPUTS = ("inputs", "input_ids", "attention_mask", "max_new_tokens", "max_length", "pad_token_id")
+_WATCHING = ("stopping_criteria", "streamer", "assistant_model", "return_dict_in_generate")
 
 
 def pytorch_section(config: ExperimentConfig) -> PytorchConfig:
@@ -63,7 +54,7 @@ def generation_options(config: ExperimentConfig) -> dict[str, JsonValue]:
     section = pytorch_section(config)
     extra = {name: value for name, value in section.extra.items() if name != LOADING_EXTRA}
     ending = ("eos_token_id",) if section.ignore_eos else ()
-    _refuse_doubles("pytorch.extra", extra, (*type(section).model_fields, *_OURS, *ending))
+    _refuse_doubles("pytorch.extra", extra, (*type(section).model_fields, *_INPUTS, *_WATCHING, *ending))
     options: dict[str, JsonValue] = {
         name: value for name in GENERATE_FIELDS if (value := getattr(section, name)) is not None
     }

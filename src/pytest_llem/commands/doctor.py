@@ -16,6 +16,7 @@ from pytest_llem.energy.environment import snapshot
 from pytest_llem.errors import LlemError
 from pytest_llem.report.units import si
 from pytest_llem.runners.devices import DevicePlan, check, plan_devices
+from pytest_llem.runners.fleet import LIBRARIES
 from pytest_llem.runners.locks import default_lock_dir
 
 LITTLE_BYTES = 1_000_000_000
@@ -59,18 +60,27 @@ def _busy(plan: DevicePlan) -> list[str]:
         return [str(error)]
 
 
-def _docker() -> dict[str, str | None]:
-    """The engine and how it hands over GPUs; ``error`` where there is none, which is no problem of local runs."""
-    try:
-        from pytest_llem.runners.docker.client import connect, inspect_engine
-        from pytest_llem.runners.docker.gpus import gpu_access
+def _docker() -> dict[str, Any]:
+    """The engine, how it hands over GPUs, and the images that would be used; ``error`` where there is no engine, which
+    is no problem of local runs."""
+    from pytest_llem.runners.docker.client import connect, explain, failures, inspect_engine
+    from pytest_llem.runners.docker.gpus import gpu_access
+    from pytest_llem.runners.docker.images import image_for, labels_of
 
-        engine = inspect_engine(connect())
+    try:
+        client = connect()
     except LlemError as error:
-        return {"engine": None, "error": error.message}
-    except ImportError:
-        return {"engine": None, "error": "the Docker SDK is not installed: pip install 'pytest-llem[docker]'"}
-    return {"engine": engine.version, "gpus": gpu_access(engine), "error": None}
+        return {"engine": None, "error": f"{error.message} ({error.hint})"}
+    named = {backend: image_for(backend, {}).name for backend in LIBRARIES}
+    try:
+        engine = inspect_engine(client)
+        images = {
+            backend: f"{name} is {'here' if labels_of(client, name) is not None else 'not here'}"
+            for backend, name in named.items()
+        }
+    except failures() as error:
+        return {"engine": None, "error": explain(error, "the Docker Engine cannot be asked").message}
+    return {"engine": engine.version, "gpus": gpu_access(engine), "images": images, "error": None}
 
 
 def _disk(results: Path, problems: list[str]) -> dict[str, int]:
@@ -105,10 +115,7 @@ def doctor_text(found: Mapping[str, Any]) -> str:
     if found["driver"] is not None:
         lines.append("driver: " + ", ".join(f"{key} {value}" for key, value in found["driver"].items() if value))
     lines += _meter_lines(found["meter"])
-    docker = found["docker"]
-    lines.append(
-        f"Docker: {docker['error']}" if docker["error"] else f"Docker: {docker['engine']}, GPUs: {docker['gpus']}"
-    )
+    lines += _docker_lines(found["docker"])
     lines += [f"free for {place}: {free / 1e9:.1f} GB" for place, free in found["disk"].items()]
     held = [name for name, state in found["locks"].items() if state != "free"]
     lines.append(f"locks: {', '.join(held)} held by a running experiment" if held else "locks: none is held")
@@ -134,3 +141,11 @@ def _meter_lines(meter: Mapping[str, Any] | None) -> list[str]:
         lines.append(f"  {device['device']['name']}: {told}")
     lines += [f"  passed over {name}: {why}" for name, why in meter["passed_over"]]
     return lines
+
+
+def _docker_lines(docker: Mapping[str, Any]) -> list[str]:
+    if docker["error"]:
+        return [f"Docker: {docker['error']}"]
+    images = [f"  image for {backend}: {state}" for backend, state in docker["images"].items()]
+    build = "  an image of your own: docker/build.sh BACKEND, then LLEM_IMAGE_<BACKEND>=IMAGE (docs/docker.md)"
+    return [f"Docker: {docker['engine']}, GPUs: {docker['gpus']}", *images, build]

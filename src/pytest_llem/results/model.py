@@ -45,8 +45,8 @@ class CrossCheck(Record):
     relative_difference: float
 
 
-class Window(Record):
-    """One repeat: a synchronised stretch of whole passes through the workload. Times: CLOCK_MONOTONIC seconds."""
+class Work(Record):
+    """What a synchronised stretch of whole passes through the workload did. Times: CLOCK_MONOTONIC seconds."""
 
     start: float
     end: float
@@ -54,6 +54,11 @@ class Window(Record):
     requests: int
     input_tokens: int
     output_tokens: int
+
+
+class Window(Work):
+    """One repeat: its work and its energy."""
+
     energy_j: float | None
     energy_j_ci95: Interval | None = None
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from pytest_llem.energy.record_format import Pace
 from pytest_llem.errors import Cancelled, ExperimentFailed, RunnerError, WorkerCrashed, WorkerTimeout
+from pytest_llem.runners import job
 from pytest_llem.runners.base import Launch, Runner, Worker
-from pytest_llem.runners.channel import SOCKET_NAME, Channel
-from pytest_llem.runners.job import WorkerJob, read_worker_result, write_job
+from pytest_llem.runners.channel import Channel
+from pytest_llem.runners.job import WorkerJob, WorkerResult
 from pytest_llem.runners.messages import PROTOCOL_VERSION, Message
 from pytest_llem.runners.progress import Listener, Progress
-from pytest_llem.runners.worker_result import WorkerResult
 from pytest_llem.study.study import Cell
 
 CONNECT_LIMIT_S = 120.0  # importing a large library from a cold disk takes a while
@@ -38,17 +37,16 @@ class Limits:
     """When a worker is given up. Seconds."""
 
     experiment_s: float
-    silence_s: float
+    silence_s: float  # 0: never for silence
     cancelled: Callable[[], bool] = lambda: False  # asked again and again
 
 
 class WorkerSession:
     """One worker from start to end. It runs one experiment, or several that share its loaded engine."""
 
-    def __init__(self, runner: Runner, launch: Launch, watcher: Watcher, bracket_s: float) -> None:
+    def __init__(self, runner: Runner, launch: Launch, watcher: Watcher) -> None:
         self._runner = runner
         self._watcher = watcher
-        self._bracket_s = bracket_s
         self._launch = launch
         self._channel = Channel(launch.exchange)
         self._worker: Worker | None = None
@@ -58,141 +56,109 @@ class WorkerSession:
         self.usable = True  # False after a failure: never reused
 
     @property
-    def log(self) -> Path:
-        """The worker's own output."""
-        return self._launch.log
-
-    @property
     def pid(self) -> int | None:
         """Root of the worker's process tree."""
         return self._worker.pid if self._worker else None
 
-    def run(self, cell: Cell, limits: Limits, say: Listener) -> WorkerResult:
-        """Lead the worker through one experiment; raises a RunnerError with the end of the worker's log."""
+    def run(self, cell: Cell, bracket_s: float, limits: Limits, say: Listener) -> WorkerResult:
+        """Lead the worker through one experiment, with ``bracket_s`` of idle time on both sides of each window.
+
+        Raises a RunnerError with the end of the worker's log."""
         self._jobs += 1
         self._listening = False
-        job = WorkerJob(
-            socket=SOCKET_NAME,
-            experiment=cell.config,
-            result=f"result-{self._jobs}.json",
-            cell_id=cell.id,
-            base_folder=self._launch.base_folder,
-        )
-        path = self._launch.job.with_name(f"job-{self._jobs}.json")
-        write_job(path, job)
+        path = self._launch.exchange / f"job-{self._jobs}.json"
+        result = f"result-{self._jobs}.json"
         try:
+            job.write(path, WorkerJob(experiment=cell.config, result=result, base_folder=self._launch.base_folder))
             if self._worker is None:
                 say(Progress(cell.id, "starting"))
-                self._start()
+                self._worker = self._runner.start(self._launch)
+                if self._worker.pid is not None:
+                    self._watcher.follow(self._worker.pid)
             else:
                 self._channel.send("experiment", job=path.name)
-            result_file = self._converse(cell, limits, say)
-            return read_worker_result(self._launch.exchange / result_file)
+            self._converse(cell, bracket_s, limits, say)
+            return job.read(self._launch.exchange / result, WorkerResult)
         except BaseException:
             self.usable = False
             raise
 
-    def _start(self) -> None:
-        self._worker = self._runner.start(self._launch)
-        if self._worker.pid is not None:
-            self._watcher.follow(self._worker.pid)
-
-    def _converse(self, cell: Cell, limits: Limits, say: Listener) -> str:
+    def _converse(self, cell: Cell, bracket_s: float, limits: Limits, say: Listener) -> None:
         deadline = time.monotonic() + limits.experiment_s
-        connect_deadline = time.monotonic() + CONNECT_LIMIT_S
         self._channel.last_heard = time.monotonic()
         while True:
-            message = self._next(deadline, connect_deadline, limits)
+            message = self._next(deadline, limits)
             match message["type"]:
                 case "hello":
                     _check_protocol(message)
-                case "phase" | "progress" | "loaded":
-                    say(_progress(cell.id, message))
-                    if message["type"] == "loaded":
-                        self._channel.send("go")
+                case "phase" | "progress":
+                    text, done, total = str(message.get("text", "")), _int(message, "done"), _int(message, "total")
+                    say(Progress(cell.id, str(message.get("phase", "")), text, done, total))
+                case "loaded":
+                    say(Progress(cell.id, "loaded"))
+                    self._channel.send("go")
                 case "ready":
-                    say(Progress(cell.id, "window", done=_int(message, "window"), total=cell.config.measure.repeats))
-                    self._open_window()
+                    say(Progress(cell.id, "window", "", _int(message, "window"), cell.config.measure.repeats))
+                    self._watcher.pace("dense")  # the idle time before a window also closes the one before it
+                    time.sleep(bracket_s)
+                    self._watcher.pace("quiet")
+                    self._channel.send("go")
                 case "window":
                     self._watcher.pace("dense")
                     self._idle_since = time.monotonic()
                 case "result":
                     self._listening = True
                     say(Progress(cell.id, "finishing"))
-                    self._rest(self._idle_since + self._bracket_s)
+                    time.sleep(max(0.0, self._idle_since + bracket_s - time.monotonic()))
                     self._watcher.pace("slow")
-                    return str(message["file"])
+                    return
                 case "error":
                     self._listening = True
-                    raise self._failed(message)
+                    hint = message.get("hint")
+                    raise ExperimentFailed(
+                        str(message.get("message")),
+                        error_type=str(message.get("error_type", "Error")),
+                        hint=None if hint is None else str(hint),
+                    )
                 case other:
                     raise RunnerError(f"the worker sent an unknown message {other!r}")
 
-    def _open_window(self) -> None:
-        """Idle time before the window, densely recorded; the same idle time closes the window before."""
-        self._watcher.pace("dense")
-        self._rest(time.monotonic() + self._bracket_s)
-        self._watcher.pace("quiet")
-        self._channel.send("go")
-
-    def _rest(self, until: float) -> None:
-        time.sleep(max(0.0, until - time.monotonic()))
-
-    def _next(self, deadline: float, connect_deadline: float, limits: Limits) -> Message:
+    def _next(self, deadline: float, limits: Limits) -> Message:
         """The next message; raises when the worker ends, hangs or is silent."""
         while True:
-            now = time.monotonic()
             if limits.cancelled():
                 raise Cancelled("the experiment was cancelled")
-            if now > deadline:
+            if time.monotonic() > deadline:
                 raise WorkerTimeout(
                     f"the experiment took more than {limits.experiment_s:g} s{self.log_tail()}",
                     hint="raise execution.timeout_s in the study, or --llem-timeout",
                 )
-            if not self._channel.connected:
-                if self._channel.accept(_TICK_S):
-                    continue
-                self._raise_if_ended()
-                if now > connect_deadline:
-                    raise WorkerTimeout(f"the worker did not call within {CONNECT_LIMIT_S:g} s{self.log_tail()}")
-                continue
             try:
                 message = self._channel.receive(_TICK_S)
             except EOFError:
-                self._raise_crashed()
+                raise self._crashed() from None
             if message is not None:
                 return message
-            if limits.silence_s and now - self._channel.last_heard > limits.silence_s:
+            silent_s = time.monotonic() - self._channel.last_heard
+            if not self._channel.connected:
+                if self._worker is not None and self._worker.ended() is not None:
+                    raise self._crashed()
+                if silent_s > CONNECT_LIMIT_S:
+                    raise WorkerTimeout(f"the worker did not call within {CONNECT_LIMIT_S:g} s{self.log_tail()}")
+            elif limits.silence_s and silent_s > limits.silence_s:
                 raise WorkerTimeout(
                     f"the worker said nothing for {limits.silence_s:g} s{self.log_tail()}",
                     hint="execution.silence_timeout_s sets how long it may be silent; 0 is for ever",
                 )
 
-    def _raise_if_ended(self) -> None:
-        if self._worker is not None and self._worker.ended() is not None:
-            self._raise_crashed()
-
-    def _raise_crashed(self) -> None:
-        assert self._worker is not None
-        deadline = time.monotonic() + 5
-        while (ended := self._worker.ended()) is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        raise WorkerCrashed(
-            f"the worker ended without a result: {ended or 'it closed its connection'}{self.log_tail()}"
-        )
-
-    def _failed(self, message: Message) -> ExperimentFailed:
-        hint = message.get("hint")
-        return ExperimentFailed(
-            f"{message.get('message')}",
-            error_type=str(message.get("error_type", "Error")),
-            hint=None if hint is None else str(hint),
-        )
+    def _crashed(self) -> WorkerCrashed:
+        how = self._await_end(5.0) or "it closed its connection"
+        return WorkerCrashed(f"the worker ended without a result: {how}{self.log_tail()}")
 
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
         """The last lines of the worker's log, to be put below a message; empty where there are none."""
         try:
-            text = self.log.read_bytes()[-20_000:].decode(errors="replace")
+            text = self._launch.log.read_bytes()[-20_000:].decode(errors="replace")
         except OSError:
             return ""
         tail = [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
@@ -202,8 +168,7 @@ class WorkerSession:
         """End the worker, whatever state it is in; nothing of it is left but its log."""
         self.usable = False
         try:
-            if self._channel.connected:
-                self._channel.send("close")
+            self._channel.send("close")
             if self._worker is not None:
                 if self._listening:
                     self._await_end(grace_s)
@@ -214,11 +179,13 @@ class WorkerSession:
                 self._worker.release()
             self._channel.close()
 
-    def _await_end(self, limit_s: float) -> None:
-        deadline = time.monotonic() + limit_s
+    def _await_end(self, limit_s: float) -> str | None:
+        """How the worker ended, if it does so in time."""
         assert self._worker is not None
-        while self._worker.ended() is None and time.monotonic() < deadline:
+        deadline = time.monotonic() + limit_s
+        while (ended := self._worker.ended()) is None and time.monotonic() < deadline:
             time.sleep(0.01)
+        return ended
 
 
 def _check_protocol(message: Message) -> None:
@@ -227,11 +194,6 @@ def _check_protocol(message: Message) -> None:
             f"the worker speaks protocol {message.get('protocol')}, this pytest-llem speaks {PROTOCOL_VERSION}",
             hint="use an image of the same pytest-llem version, or rebuild it",
         )
-
-
-def _progress(cell_id: str, message: Message) -> Progress:
-    phase = "loaded" if message["type"] == "loaded" else str(message.get("phase", ""))
-    return Progress(cell_id, phase, str(message.get("text", "")), _int(message, "done"), _int(message, "total"))
 
 
 def _int(message: Message, key: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -50,16 +51,17 @@ def plan_devices(meter: str, selection: str | None) -> DevicePlan:
     ``selection`` is ``--llem-gpus``: numbers within CUDA_VISIBLE_DEVICES."""
     gpus = gpus_to_use(selection)
     choice = choose_meter(meter, gpu=bool(gpus))
-    name = meter if meter != "auto" else choice.meter.name
+    name = choice.meter.name if meter == "auto" else meter
     devices = tuple(choice.meter.devices())
-    if choice.meter.name not in _READS_GPUS:
-        return DevicePlan(name, choice.meter, devices, (), None, choice.passed_over)
-    by_uuid = {device.uuid: device for device in devices}
-    chosen = tuple(by_uuid[gpu.uuid] for gpu in gpus if gpu.uuid in by_uuid) or devices
     beside = None
-    with suppress(MeterError):
-        beside = ("rapl", tuple(RaplMeter().devices()))
-    return DevicePlan(name, choice.meter, chosen, gpus, beside, choice.passed_over)
+    if choice.meter.name in _READS_GPUS:
+        by_uuid = {device.uuid: device for device in devices}
+        devices = tuple(by_uuid[gpu.uuid] for gpu in gpus if gpu.uuid in by_uuid) or devices
+        with suppress(MeterError):
+            beside = ("rapl", tuple(RaplMeter().devices()))
+    else:
+        gpus = ()
+    return DevicePlan(name, choice.meter, devices, gpus, beside, choice.passed_over)
 
 
 def gpus_to_use(selection: str | None) -> tuple[Gpu, ...]:
@@ -75,22 +77,15 @@ def gpus_to_use(selection: str | None) -> tuple[Gpu, ...]:
 
 def needed(config: ExperimentConfig, available: int) -> int:
     """How many GPUs an experiment takes: one, unless it is told to spread."""
-    if config.backend == "vllm" and config.vllm is not None:
+    if config.vllm is not None:
         engine = config.vllm.engine
-        sizes = (
-            engine.tensor_parallel_size,
-            engine.pipeline_parallel_size,
-            getattr(engine, "data_parallel_size", None),
-        )
-        count = 1
-        for size in sizes:
-            count *= size or 1
-        return count
+        sizes = (engine.tensor_parallel_size, engine.pipeline_parallel_size, engine.data_parallel_size)
+        return math.prod(size or 1 for size in sizes)
     spread = config.pytorch is not None and config.pytorch.device_map not in (None, "cuda", "cuda:0", "cpu")
     return max(available, 1) if spread else 1
 
 
-def settle(gpus: Sequence[Gpu], limit_s: float, say: Callable[[str], None]) -> tuple[str, ...]:
+def settle(gpus: Sequence[Gpu], limit_s: float, say: Callable[[str], None]) -> list[str]:
     """Wait until temperature and power of the GPUs stand still, at most ``limit_s`` in all; warns where they do not."""
     end = time.monotonic() + limit_s
     warnings = []
@@ -101,7 +96,7 @@ def settle(gpus: Sequence[Gpu], limit_s: float, say: Callable[[str], None]) -> t
             wait = wait_until_settled(gpu.uuid, left_s)
             if not wait.settled:
                 warnings.append(f"GPU {gpu.index} had not settled after {wait.waited_s:.0f} s")
-    return tuple(warnings)
+    return warnings
 
 
 def check(gpus: Sequence[Gpu], busy: str, say: Callable[[str], None]) -> tuple[Finding, ...]:
@@ -130,13 +125,12 @@ def newcomers(gpus: Sequence[Gpu], before: Collection[int], own: Collection[int]
 
     Inside a container the driver tells the host's pids, which match none of ours: then as many new ones as the worker
     has processes are taken for the worker's."""
-    new = {gpu.uuid: [p for p in processes_on(gpu.uuid) if p.pid not in before] for gpu in gpus}
-    pids = {process.pid for processes in new.values() for process in processes}
+    new = [(gpu, process.pid) for gpu in gpus for process in processes_on(gpu.uuid) if process.pid not in before]
+    pids = {pid for _, pid in new}
     if pids.isdisjoint(own) and len(pids) <= len(own):
         return ()
     return tuple(
-        Finding("foreign_process", gpu.uuid, f"GPU {gpu.index}: process {process.pid} came while it was measured")
-        for gpu in gpus
-        for process in new[gpu.uuid]
-        if process.pid not in own
+        Finding("foreign_process", gpu.uuid, f"GPU {gpu.index}: process {pid} came while it was measured")
+        for gpu, pid in new
+        if pid not in own
     )

@@ -24,24 +24,9 @@ def default_lock_dir() -> Path:
     return Path(tempfile.gettempdir()) / "pytest-llem-locks"
 
 
-def _prepare(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(PermissionError):  # somebody else made it, and made it open
-            folder.chmod(0o1777)
-    except OSError as error:
-        raise RunnerError(
-            f"{folder}: the folder for locks cannot be made: {error}", hint="choose another with --llem-lock-dir=DIR"
-        ) from error
-
-
-def _lock(folder: Path, name: str) -> FileLock:
-    return FileLock(folder / f"{name.replace('/', '_')}.lock", mode=0o666)
-
-
 @contextlib.contextmanager
 def hold(
-    names: Sequence[str], count: int, folder: Path, waiting: Callable[[float], None] = lambda seconds: None
+    names: Sequence[str], count: int, folder: Path, waiting: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[tuple[str, ...], float]]:
     """Hold the locks of ``count`` of the devices ``names``, whichever are free first; waits as long as it takes.
 
@@ -52,11 +37,19 @@ def hold(
             f"the experiment needs {count} devices, {len(names)} can be used",
             hint="look at CUDA_VISIBLE_DEVICES and --llem-gpus",
         )
-    _prepare(folder)
     start = time.monotonic()
-    while not (held := _try(names, count, folder)):
-        waiting(time.monotonic() - start)
-        time.sleep(_POLL_S)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(PermissionError):  # somebody else made it, and made it open
+            folder.chmod(0o1777)
+        while not (held := _try(names, count, folder)):
+            waiting()
+            time.sleep(_POLL_S)
+    except OSError as error:
+        raise RunnerError(
+            f"{error.filename or folder}: no lock can be held there: {error.strerror or error}",
+            hint="choose another folder with --llem-lock-dir=DIR",
+        ) from error
     try:
         yield tuple(held), time.monotonic() - start
     finally:
@@ -78,9 +71,10 @@ def _try(names: Sequence[str], count: int, folder: Path) -> dict[str, FileLock]:
                     return held
     except Timeout:
         pass
-    except PermissionError as error:
-        where = f"{error.filename}: {error.strerror}"
-        raise RunnerError(where, hint="choose another folder with --llem-lock-dir") from None
     for lock in held.values():
         lock.release()
     return {}
+
+
+def _lock(folder: Path, name: str) -> FileLock:
+    return FileLock(folder / f"{name.replace('/', '_')}.lock", mode=0o666)

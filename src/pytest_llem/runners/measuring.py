@@ -42,12 +42,12 @@ def measure(plan: DevicePlan, lock_dir: Path, label: str = "block") -> Iterator[
     The devices are locked, idle time is recorded on both sides, and CUDA is synchronised at the edges where torch has
     been used. If the block raises, nothing is filled in."""
     found = Measurement(energy_source=plan.meter.source, measured=plan.meter.measured)
-    with contextlib.ExitStack() as stack:
-        names = plan.lock_names()
-        locks, _ = stack.enter_context(hold(names, len(names), lock_dir))
-        samples = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"llem-{os.getpid()}-")))
-        devices = plan.devices_for(locks)
-        recorder = stack.enter_context(Recorder(plan.meter_name, devices, samples, pid=os.getpid()))
+    names = plan.lock_names()
+    with (
+        hold(names, len(names), lock_dir) as (locks, _),
+        tempfile.TemporaryDirectory(prefix=f"llem-{os.getpid()}-") as samples,
+        Recorder(plan.meter_name, plan.devices_for(locks), Path(samples), pid=os.getpid()) as recorder,
+    ):
         recorder.pace("dense")
         time.sleep(plan.meter.bracket_s)
         _synchronize()
@@ -59,14 +59,13 @@ def measure(plan: DevicePlan, lock_dir: Path, label: str = "block") -> Iterator[
         recorder.pace("dense")
         time.sleep(plan.meter.bracket_s)
         recording = recorder.stop()
-    marks = [Mark(label, 1, end)]
-    found.traces = tuple(recording.trace(d.uuid, f"{label}/{d.uuid}", start, end, marks) for d in devices)
+    uuids = [device.uuid for device in recording.devices]
+    found.traces = tuple(recording.trace(it, f"{label}/{it}", start, end, [Mark(label, 1, end)]) for it in uuids)
     energies = [estimate(trace, recording.meter.method) for trace in found.traces]
-    total = add((energy.energy_j, energy.ci95) for energy in energies)
     found.duration_s = end - start
     found.reasons = tuple(dict.fromkeys(code for energy in energies for code in energy.reasons))
     found.valid = all(energy.valid for energy in energies)
-    if total is not None:
+    if total := add((energy.energy_j, energy.ci95) for energy in energies):
         found.energy_j, found.energy_j_ci95 = total
         found.mean_power_w = total[0] / (end - start)
 

@@ -1,7 +1,7 @@
 """The words that worker and host exchange while an experiment runs: one JSON object a line over a Unix socket.
 
 The worker is started with ``LLEM_CONFIG_PATH`` naming a job file in the exchange folder. It connects to the socket
-named there, relative to that folder, and says ``hello``. From then on:
+beside that file and says ``hello``. From then on:
 
     worker                                        host
     hello     protocol, pid, versions
@@ -22,15 +22,19 @@ A worker that loses its host ends at once. All times are CLOCK_MONOTONIC seconds
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 PROTOCOL_VERSION = 1
 CONFIG_VARIABLE = "LLEM_CONFIG_PATH"
+SOCKET_NAME = "llem.sock"
 
 Kind = Literal[
     "hello", "phase", "progress", "loaded", "ready", "window", "result", "error", "go", "experiment", "close"
 ]
-Value = str | int | float | bool | None
 Message = dict[str, object]
 
 
@@ -45,3 +49,14 @@ def decode(line: bytes) -> Message:
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ValueError(f"not a message of the worker protocol: {line[:200]!r}")
     return message
+
+
+@contextmanager
+def socket_address(folder: Path) -> Iterator[str]:
+    """The address of the socket in an exchange folder: by way of the folder's descriptor, since an address has 107
+    bytes at most. Raises OSError."""
+    here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{here}/{SOCKET_NAME}"
+    finally:
+        os.close(here)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_llem.backends.models import has_random_weights
-from pytest_llem.datasets import hub as prompts
+from pytest_llem.datasets.hub import REPOSITORY, REVISION
 from pytest_llem.runners import hub
 from pytest_llem.study.config import DATASET_SUFFIXES, ExperimentConfig
 from pytest_llem.study.identity import is_folder
@@ -28,9 +28,12 @@ class Needs:
 
 def needs_of(config: ExperimentConfig, base: Path, environment: Mapping[str, str] = os.environ) -> Needs:
     """The needs of one experiment; relative paths in it start at ``base``."""
-    cache = hub.hub_cache(environment)
-    folders = dict.fromkeys(place for path in _paths(config) for place in _places(base, path))
-    return Needs(tuple(folders), not hub.is_offline(environment) and _lacks(config, cache))
+    named = [*_models(config), *filter(None, [config.model.tokenizer])]
+    paths = [name for name in named if is_folder(name)]
+    if config.dataset.source.endswith(DATASET_SUFFIXES):
+        paths.append(config.dataset.source)
+    folders = dict.fromkeys(place for path in paths for place in _places(base, path))
+    return Needs(tuple(folders), not hub.is_offline(environment) and _lacks(config, hub.hub_cache(environment)))
 
 
 def _models(config: ExperimentConfig) -> Iterator[str]:
@@ -42,14 +45,6 @@ def _models(config: ExperimentConfig) -> Iterator[str]:
         drafter = config.vllm.engine.speculative_config.get("model")
         if isinstance(drafter, str) and "/" in drafter:  # else it is the name of a method
             yield drafter
-
-
-def _paths(config: ExperimentConfig) -> Iterator[str]:
-    yield from (model for model in _models(config) if is_folder(model))
-    if config.model.tokenizer and is_folder(config.model.tokenizer):
-        yield config.model.tokenizer
-    if config.dataset.source.endswith(DATASET_SUFFIXES):
-        yield config.dataset.source
 
 
 def _places(base: Path, path: str) -> Iterator[Path]:
@@ -66,12 +61,11 @@ def _lacks(config: ExperimentConfig, cache: Path) -> bool:
     """Whether something must be downloaded. In doubt it must: a network that is not used does no harm."""
     revision = (config.pytorch and config.pytorch.revision) or config.model.revision
     for model in _models(config):
-        built_in_or_here = has_random_weights(model) or is_folder(model)
-        if not built_in_or_here and not hub.has_model(cache, model, revision if model == config.model.id else None):
+        here = has_random_weights(model) or is_folder(model)
+        if not here and not hub.has_model(cache, model, revision if model == config.model.id else None):
             return True
     tokenizer = config.model.tokenizer
     if tokenizer and not is_folder(tokenizer) and not hub.has_tokenizer(cache, tokenizer):
         return True
-    if config.dataset.source != "aienergyscore":
-        return False
-    return not hub.has_dataset(cache, prompts.REPOSITORY, prompts.REVISION, "*.parquet")
+    prompts = config.dataset.source == "aienergyscore"
+    return prompts and not hub.has_dataset(cache, REPOSITORY, REVISION, "*.parquet")

@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pytest_llem.energy import nvml
-from pytest_llem.energy.idle import Finding
-from pytest_llem.energy.recording import Recording
-from pytest_llem.energy.timeseries import write_timeseries
-from pytest_llem.results.model import RecorderCost, Validity, Warmup
-from pytest_llem.results.store import TIMESERIES
-from pytest_llem.runners.assemble import Measured
+from pytest_llem.results.model import RecorderCost, Validity
+from pytest_llem.runners.assemble import Measured, Observed
 from pytest_llem.runners.fields import Fields
-from pytest_llem.runners.worker_result import WorkerResult
 
 FATAL = frozenset({"gpu_shared", "device_lost", "below_physical_floor", "no_windows"})
 """Codes that make a result invalid besides those of the estimators (:mod:`pytest_llem.energy.validity`)."""
 
 
-def quality(
-    worker: WorkerResult, recording: Recording, measured: Measured, done: Fields, findings: Sequence[Finding]
-) -> Fields:
-    """Warm-up, throttling, the recorder's cost, versions and warnings."""
-    warmup = worker.warmup
-    spans = [(w.start, w.end) for w in worker.windows]
-    rows = [row for device in recording.devices for row in recording.rows[device.uuid]]
-    masks = [row.throttle_reasons for row in rows if any(a <= row.time <= b for a, b in spans)]
-    known = [mask for mask in masks if mask is not None]
-    first = min((start for start, _ in spans), default=0.0)
+def quality(seen: Observed, notes: Sequence[str]) -> Fields:
+    """Warm-up, throttling, the recorder's cost, versions and warnings, the last of which are ``notes``."""
+    worker, warmup, cost = seen.worker, seen.worker.warmup, seen.recording.cost
+    rows = [row for device in seen.recording.devices for row in seen.recording.rows[device.uuid]]
+    inside = [row for row in rows if any(window.start <= row.time <= window.end for window in worker.windows)]
+    masks = [row.throttle_reasons for row in inside if row.throttle_reasons is not None]
+    first = min((window.start for window in worker.windows), default=0.0)
     before = [row.temperature_c for row in rows if row.temperature_c is not None and row.time <= first]
-    cost = recording.cost
+    warnings = [finding.message for finding in seen.findings]
+    if not warmup.converged and warmup.n >= 3:
+        warnings.append(f"the warm-up did not settle: the last passes varied by {100 * (warmup.cv or 0):.0f} %")
     return {
-        "warmup": Warmup(n=warmup.n, converged=warmup.converged, cv=warmup.cv, seconds=sum(warmup.durations_s)),
-        "throttled": any(nvml.is_throttled(mask) for mask in known) if known else None,
+        "warmup": warmup,
+        "throttled": any(nvml.is_throttled(mask) for mask in masks) if masks else None,
         "start_temperature_c": before[-1] if before else None,
         "recorder": RecorderCost(
             cpu_share=cost.cpu_share or 0.0,
@@ -42,51 +35,35 @@ def quality(
             counter_read_s=cost.mean_counter_read_s,
         ),
         "versions": worker.versions,
-        "warnings": (*(finding.message for finding in findings), *_warmup_warning(worker), *worker.notes),
+        "warnings": (*warnings, *worker.notes, *notes),
     }
 
 
-def _warmup_warning(worker: WorkerResult) -> tuple[str, ...]:
-    warmup = worker.warmup
-    if warmup.converged or warmup.n < 3:
-        return ()
-    return (f"the warm-up did not settle: the last passes varied by {100 * (warmup.cv or 0):.0f} %",)
-
-
-def timeseries(recording: Recording, worker: WorkerResult, folder: Path) -> Fields:
-    """Write ``timeseries.parquet``; the name goes into the result, or null."""
-    reason = write_timeseries(folder / TIMESERIES, recording)
-    return {"timeseries": None if reason else TIMESERIES, **({"_why_no_timeseries": reason} if reason else {})}
-
-
-def validity(measured: Measured, recording: Recording, done: Fields, findings: Sequence[Finding]) -> Validity:
+def validity(measured: Measured, seen: Observed, done: Fields, no_timeseries: str | None) -> Validity:
     """All reason codes, whether one of them is fatal, and why figures are null."""
-    reasons = list(measured.reasons())
-    if recording.lost is not None and "device_lost" not in reasons:
-        reasons.append("device_lost")
-    if any(finding.code == "foreign_process" for finding in findings):
-        reasons.append("gpu_shared")
-    if done["throttled"]:
-        reasons.append("throttled")
-    if not recording.meter.measured:
-        reasons.append("estimated_energy")
-    optimality = done.get("energy_optimality")
-    if optimality is not None and optimality > 1:
-        reasons.append("below_physical_floor")
-    if not measured.windows:
-        reasons.append("no_windows")
-    notes = [*measured.notes(), *([recording.lost.message] if recording.lost else [])]
+    lost, flat = seen.recording.lost, measured.flat
+    also = {
+        "device_lost": lost is not None,
+        "gpu_shared": any(finding.code == "foreign_process" for finding in seen.findings),
+        "throttled": done["throttled"],
+        "estimated_energy": not seen.recording.meter.measured,
+        "below_physical_floor": (done.get("energy_optimality") or 0.0) > 1,
+        "no_windows": not measured.windows,
+    }
+    found = [*(code for one in flat for code in one.reasons), *(code for code, holds in also.items() if holds)]
+    notes = [*(note for one in flat for note in one.notes), *([lost.message] if lost else [])]
+    reasons = tuple(dict.fromkeys(found))
     return Validity(
-        valid=measured.valid and not FATAL.intersection(reasons),
-        reasons=tuple(reasons),
-        notes=tuple(notes),
-        missing=missing(done, reasons),
+        valid=bool(flat) and all(one.valid for one in flat) and not FATAL.intersection(reasons),
+        reasons=reasons,
+        notes=tuple(dict.fromkeys(notes)),
+        missing=missing(done, reasons) | ({"timeseries": no_timeseries} if no_timeseries else {}),
     )
 
 
 def missing(done: Fields, reasons: Sequence[str]) -> dict[str, str]:
     """For each figure that is null, why."""
-    host = not done["devices"] or not any(d.power_limit_w for d in done["devices"])
+    host = not any(device.power_limit_w for device in done["devices"])
     no_energy = f"the windows could not be evaluated: {', '.join(reasons)}"
     why = {
         "energy_j": no_energy,
@@ -110,6 +87,5 @@ def missing(done: Fields, reasons: Sequence[str]) -> dict[str, str]:
         "flops": "the model's size is not known",
         "throttled": "this meter reads no throttle reasons",
         "start_temperature_c": "this meter reads no temperature",
-        "timeseries": done.pop("_why_no_timeseries", "not written"),
     }
     return {name: reason for name, reason in why.items() if done.get(name) is None}

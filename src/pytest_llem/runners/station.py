@@ -1,4 +1,4 @@
-"""A place to measure: a recorder on locked devices and a worker, for as long as experiments use them."""
+"""A place to measure: locked and checked devices, a recorder on them, and a worker, as long as experiments use them."""
 
 from __future__ import annotations
 
@@ -7,90 +7,153 @@ import os
 import shutil
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_llem.energy.meter import Device
+from pytest_llem.energy.idle import Finding
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.energy.recording import Recording
 from pytest_llem.errors import MeterError
-from pytest_llem.runners.base import Launch, Runner
+from pytest_llem.processes import family
+from pytest_llem.results.store import LOG, RunFolder
+from pytest_llem.runners.base import Launch
 from pytest_llem.runners.conductor import Limits, WorkerSession
-from pytest_llem.runners.devices import DevicePlan
-from pytest_llem.runners.progress import Listener
-from pytest_llem.runners.worker_result import WorkerResult
+from pytest_llem.runners.devices import DevicePlan, check, needed, newcomers, users
+from pytest_llem.runners.fleet import Fleet
+from pytest_llem.runners.job import WorkerResult
+from pytest_llem.runners.locks import default_lock_dir, hold
+from pytest_llem.runners.needs import needs_of
+from pytest_llem.runners.progress import Listener, Progress
+from pytest_llem.runners.sharing import engine_of
 from pytest_llem.study.study import Cell
 
 IDLE_S = 0.7  # how long the devices are watched without a worker: seven steps of an H200's counter
 _FOLDER = "llem-"
 
 
-class Station:
-    """Recorders and a worker on devices that the caller has locked. Ends with :meth:`close`, whatever happened."""
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all experiments of a bench."""
 
-    def __init__(self, plan: DevicePlan, devices: tuple[Device, ...], runner: Runner, launch: Launch) -> None:
-        self.runner = runner
-        self.idle: tuple[float, float] | None = None  # when the devices were watched without a worker
-        self._session: WorkerSession | None = None
+    meter: str = "auto"
+    gpus: str | None = None  # indices within CUDA_VISIBLE_DEVICES
+    busy: str = "warn"  # warn | fail | wait
+    share_engine: bool = False
+    images: Mapping[str, str] = field(default_factory=dict)
+    lock_dir: Path = field(default_factory=default_lock_dir)
+    skip_preflight: bool = False
+    accept_changes: bool = False  # of machine, libraries and image since a run's earlier results
+
+
+class Station:
+    """Set up for a cell, and for those after it that can share its engine. Ends with :meth:`close`, whatever happened.
+
+    ``base``: where relative paths in the experiment start."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plan: DevicePlan,
+        fleet: Fleet,
+        cell: Cell,
+        folder: RunFolder,
+        base: Path,
+        say: Listener,
+    ) -> None:
+        self.served: list[str] = []  # cells, in order
+        self.idle: tuple[float, float] | None = None  # when the devices were watched without the worker
+        self._key, self._needs = engine_of(cell), needs_of(cell.config, base)
+        self._say = say
         self._exit = contextlib.ExitStack()
-        # With our pid, so that a later run can sweep it.
-        folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
-        self._exit.callback(shutil.rmtree, folder, ignore_errors=True)
-        exchange, samples = folder / "exchange", folder / "samples"  # apart: a container may write to the first
-        exchange.mkdir()
-        samples.mkdir()
-        self._launch = replace(launch, exchange=exchange)
-        self._beside: Recorder | None = None
         try:
-            self._recorder = self._exit.enter_context(Recorder(plan.meter_name, devices, samples))
-            if plan.beside is not None:
-                with contextlib.suppress(MeterError):  # a figure beside the main one: null where it cannot be had
-                    self._beside = self._exit.enter_context(Recorder(*plan.beside, samples))
-            if plan.gpus:
-                self._watch_idle()
+            self._lock(settings, plan, cell)
+            self._start(settings, plan, fleet, cell, folder, base)
         except BaseException:
             self._exit.close()
             raise
 
-    def _watch_idle(self) -> None:
-        """Record the devices without a worker, for their idle power."""
-        self._recorder.pace("dense")
-        start = time.monotonic()
-        time.sleep(IDLE_S)
-        self.idle = (start, time.monotonic())
-        self._recorder.pace("slow")
+    def _lock(self, settings: Settings, plan: DevicePlan, cell: Cell) -> None:
+        def wait(text: str) -> None:
+            self._say(Progress(cell.id, "waiting", text))
 
-    def run(self, cell: Cell, bracket_s: float, limits: Limits, say: Listener) -> WorkerResult:
-        """Run one experiment in this station's worker, which is started by the first."""
-        if self._session is None:
-            self._session = WorkerSession(self.runner, self._launch, self._recorder, bracket_s)
-        return self._session.run(cell, limits, say)
+        names = plan.lock_names()
+        count = needed(cell.config, len(names)) if plan.gpus else 1
+        if cell.variant is not None:  # both on the same ones, whoever else is free
+            names = names[:count]
+        waiting = f"for {count} of {len(names)} devices"
+        held = hold(names, count, settings.lock_dir, lambda: wait(waiting))
+        self._locks, self.lock_wait_s = self._exit.enter_context(held)
+        self.gpus = plan.gpus_for(self._locks)
+        self._found_before = check(self.gpus, settings.busy, wait)
+        self._bystanders = users(self.gpus)
 
-    def recordings(self) -> tuple[Recording, Recording | None]:
-        """What the meter and the one beside it have recorded so far."""
+    def _start(
+        self, settings: Settings, plan: DevicePlan, fleet: Fleet, cell: Cell, folder: RunFolder, base: Path
+    ) -> None:
+        # With our pid, so that a later run can sweep it.
+        place = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+        self._exit.callback(shutil.rmtree, place, ignore_errors=True)
+        exchange, samples = place / "exchange", place / "samples"  # apart: a container may write to the first
+        exchange.mkdir()
+        samples.mkdir()
+        launch = Launch(
+            exchange=exchange,
+            log=folder.cell(cell.id) / LOG,
+            run_id=folder.run_id,
+            cell_id=cell.id,
+            backend=cell.config.backend,
+            gpu_uuids=tuple(gpu.uuid for gpu in self.gpus),
+            read_only=self._needs.read_only,
+            network=self._needs.network,
+            base_folder=str(base),
+        )
+        if not settings.skip_preflight:
+            fleet.preflight(cell, launch)
+        self.runner = fleet.runner(cell)
+        self._recorder = self._exit.enter_context(Recorder(plan.meter_name, plan.devices_for(self._locks), samples))
+        self._beside: Recorder | None = None
+        if plan.beside is not None:
+            with contextlib.suppress(MeterError):  # a figure beside the main one: null where it cannot be had
+                self._beside = self._exit.enter_context(Recorder(*plan.beside, samples))
+        if plan.gpus:
+            self._recorder.pace("dense")
+            start = time.monotonic()
+            time.sleep(IDLE_S)
+            self.idle = (start, time.monotonic())
+            self._recorder.pace("slow")
+        self._session = WorkerSession(self.runner, launch, self._recorder)
+        self._exit.callback(self._session.close)
+
+    def suits(self, cell: Cell, base: Path) -> bool:
+        """Whether the worker can run this experiment, too, without loading again."""
+        fits = self._key == engine_of(cell) and self._needs.covers(needs_of(cell.config, base))
+        return fits and self._session.usable
+
+    def run(
+        self, cell: Cell, bracket_s: float, limits: Limits, say: Listener
+    ) -> tuple[WorkerResult, Recording, Recording | None]:
+        """Run one experiment; what the meter and the one beside it have recorded so far comes with its result."""
+        worker = self._session.run(cell, bracket_s, limits, say)
+        self.served.append(cell.id)
         beside = None
         if self._beside is not None:
             with contextlib.suppress(MeterError):
                 beside = self._beside.read()
-        return self._recorder.read(), beside
+        return worker, self._recorder.read(), beside
 
-    @property
-    def pid(self) -> int | None:
-        """Root of the worker's process tree."""
-        return None if self._session is None else self._session.pid
-
-    @property
-    def usable(self) -> bool:
-        """Whether another experiment may use it."""
-        return self._session is None or self._session.usable
+    def findings(self) -> tuple[Finding, ...]:
+        """What was wrong with the devices before, and which foreign processes came since: asked while the worker lives,
+        whose own processes are known only then."""
+        came: tuple[Finding, ...] = ()
+        if self.gpus and self._session.pid is not None:
+            with contextlib.suppress(MeterError):  # a driver that does not tell must not cost the result
+                came = newcomers(self.gpus, self._bystanders, family(self._session.pid))
+        return (*self._found_before, *came)
 
     def close(self) -> None:
-        """End the worker, then the recorders."""
-        try:
-            if self._session is not None:
-                self._session.close()
-        finally:
-            self._exit.close()
+        """End the worker, then the recorders; free the devices."""
+        self._exit.close()
 
 
 def sweep_dead_stations() -> None:

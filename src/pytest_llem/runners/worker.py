@@ -21,15 +21,16 @@ from types import FrameType
 
 from pytest_llem.backends.base import Backend, Engine
 from pytest_llem.backends.registry import get_backend
-from pytest_llem.datasets.prompts import PromptSet, make_prompts
+from pytest_llem.datasets.prompts import make_prompts
 from pytest_llem.errors import LlemError, RunnerError
-from pytest_llem.runners.job import WorkerJob, read_job, write_worker_result
+from pytest_llem.runners import job
+from pytest_llem.runners.job import WorkerJob, WorkerResult
 from pytest_llem.runners.messages import CONFIG_VARIABLE, PROTOCOL_VERSION
 from pytest_llem.runners.worker_link import Dismissed, HostLink
-from pytest_llem.runners.worker_result import PeakMemory, PromptReport, Span, WorkerResult
-from pytest_llem.runners.worker_windows import Workload, run_window, warm_up
-from pytest_llem.study.config import ExperimentConfig
+from pytest_llem.runners.worker_windows import run_window, warm_up
 from pytest_llem.version import __version__
+
+_VERSIONS = {"python": platform.python_version(), "pytest-llem": __version__}
 
 
 class Worker:
@@ -39,16 +40,14 @@ class Worker:
         self._host = host
         self._engine: Engine | None = None
         self._engine_key: tuple[str, ...] = ()
-        self._load = Span(start=0.0, end=0.0)
+        self._load_start = 0.0
 
-    def serve(self, job_path: Path) -> None:
-        """Run the job, then those that the host names, until it says ``close``."""
-        folder = job_path.parent
+    def serve(self, order: WorkerJob, folder: Path) -> None:
+        """Run this job, then those in ``folder`` that the host names, until it says ``close``."""
         with contextlib.suppress(Dismissed):
             while True:
-                self._run(read_job(job_path), job_path.parent)
-                order = self._host.wait("experiment")
-                job_path = folder / str(order["job"])
+                self._run(order, folder)
+                order = job.read(folder / str(self._host.wait("experiment")["job"]), WorkerJob)
 
     def close(self) -> None:
         """Free the device. What goes wrong here is logged and harms no result: results are out."""
@@ -59,84 +58,66 @@ class Worker:
             except Exception:
                 traceback.print_exc()
 
-    def _run(self, job: WorkerJob, folder: Path) -> None:
-        if job.protocol != PROTOCOL_VERSION:
-            raise RunnerError(f"the host speaks protocol {job.protocol}, this worker speaks {PROTOCOL_VERSION}")
-        if job.base_folder is not None:
-            os.chdir(job.base_folder)
-        config = job.experiment
+    def _run(self, order: WorkerJob, folder: Path) -> None:
+        if order.protocol != PROTOCOL_VERSION:
+            raise RunnerError(f"the host speaks protocol {order.protocol}, this worker speaks {PROTOCOL_VERSION}")
+        if order.base_folder is not None:
+            os.chdir(order.base_folder)
+        config = order.experiment
         self._host.send("phase", phase="loading", text=config.model.id)
         backend = get_backend(config.backend)
         backend.check(config)
-        prompts = _prompts(backend, config)
-        engine, reused = self._ready_engine(backend, job)
+        prompts = make_prompts(
+            config, lambda texts: backend.tokenize(config, texts), lambda: backend.vocabulary(config)
+        )
+        engine, notes = self._ready_engine(backend, order)
         self._host.send("loaded", facts=asdict(engine.facts))
         self._host.wait("go")
-        work = Workload(engine, prompts.token_ids, config)
         self._host.send("phase", phase="warmup", text="")
-        warmup = warm_up(work, self._say_warmup)
+        warmup = warm_up(engine, prompts.token_ids, config, self._say_warmup)
         windows, hashes = [], set()
         for number in range(1, config.measure.repeats + 1):
             self._host.send("ready", window=number)
             self._host.wait("go")
-            window, seen = run_window(work)
+            window, seen = run_window(engine, prompts.token_ids, config)
             self._host.send("window", window=number, start=window.start, end=window.end)
             windows.append(window)
             hashes |= seen
+        if len(hashes) > 1:
+            notes.append(f"passes did not all generate the same tokens: {len(hashes)} different outputs")
         result = WorkerResult(
             facts=engine.facts,
-            versions={**_versions(), **engine.facts.versions},
-            load=self._load,
-            engine_reused=reused,
+            versions={**_VERSIONS, **engine.facts.versions},
+            load_start=self._load_start,
             warmup=warmup,
             windows=tuple(windows),
             output_hash=min(hashes),
-            prompts=PromptReport(n=len(prompts.token_ids), cut=prompts.cut, hash=prompts.hash),
-            peak_memory=PeakMemory(bytes=engine.peak_memory_bytes(), how=engine.peak_memory_how),
-            notes=_notes(engine, reused, len(hashes)),
+            prompts=len(prompts.token_ids),
+            prompts_cut=prompts.cut,
+            prompt_hash=prompts.hash,
+            peak_memory_bytes=engine.peak_memory_bytes(),
+            memory_source=engine.peak_memory_how,
+            notes=tuple(notes),
         )
-        write_worker_result(folder / job.result, result)
-        self._host.send("result", file=job.result)
+        job.write(folder / order.result, result)
+        self._host.send("result", file=order.result)
 
-    def _ready_engine(self, backend: Backend, job: WorkerJob) -> tuple[Engine, bool]:
-        """The engine that this experiment needs, and whether it had been loaded before."""
-        key = (backend.name, backend.engine_key(job.experiment), job.base_folder or "")
+    def _ready_engine(self, backend: Backend, order: WorkerJob) -> tuple[Engine, list[str]]:
+        """The engine that this experiment needs, and what its user should know of it."""
+        config = order.experiment
+        key = (backend.name, backend.engine_key(config), order.base_folder or "")
         if self._engine is not None and key == self._engine_key:
-            return self._engine, True
+            reused = "the engine had served an earlier experiment: peak memory includes that one"
+            return self._engine, [*self._engine.facts.notes, reused]
         self.close()
-        start = time.monotonic()
-        engine = backend.load(job.experiment, self._say_loading)
+        self._load_start = time.monotonic()
+        engine = backend.load(config, lambda text: self._host.send("progress", phase="loading", text=text))
         engine.synchronize()
         self._engine, self._engine_key = engine, key
-        self._load = Span(start=start, end=time.monotonic())
-        return engine, False
-
-    def _say_loading(self, text: str) -> None:
-        self._host.send("progress", phase="loading", text=text)
+        return engine, list(engine.facts.notes)
 
     def _say_warmup(self, done: int, total: int, seconds: float) -> None:
         self._host.send("progress", phase="warmup", done=done, total=total, seconds=seconds)
-
-
-def _prompts(backend: Backend, config: ExperimentConfig) -> PromptSet:
-    return make_prompts(
-        config,
-        tokenize=lambda texts: backend.tokenize(config, texts),
-        vocabulary=lambda: backend.vocabulary(config),
-    )
-
-
-def _notes(engine: Engine, reused: bool, outputs: int) -> tuple[str, ...]:
-    notes = list(engine.facts.notes)
-    if reused:
-        notes.append("the engine had served an earlier experiment: peak memory includes that one")
-    if outputs > 1:
-        notes.append(f"passes did not all generate the same tokens: {outputs} different outputs")
-    return tuple(notes)
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), "pytest-llem": __version__}
 
 
 def _end_orderly(number: int, frame: FrameType | None) -> None:
@@ -145,21 +126,21 @@ def _end_orderly(number: int, frame: FrameType | None) -> None:
 
 def main() -> int:
     """Run the worker; returns its exit status."""
-    job_file = os.environ.get(CONFIG_VARIABLE)
-    if not job_file:
+    if not os.environ.get(CONFIG_VARIABLE):
         print(f"{CONFIG_VARIABLE} is not set: this program is started by pytest-llem", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, _end_orderly)
-    job_path = Path(job_file).resolve()
+    job_path = Path(os.environ[CONFIG_VARIABLE]).resolve()
     try:
-        host = HostLink(job_path.parent / read_job(job_path).socket)
+        order = job.read(job_path, WorkerJob)
+        host = HostLink(job_path.parent)
     except LlemError as error:
         print(error, file=sys.stderr)
         return 1
-    host.send("hello", protocol=PROTOCOL_VERSION, pid=os.getpid(), versions=_versions())
+    host.send("hello", protocol=PROTOCOL_VERSION, pid=os.getpid(), versions=_VERSIONS)
     worker = Worker(host)
     try:
-        worker.serve(job_path)
+        worker.serve(order, job_path.parent)
     except Exception as error:
         traceback.print_exc(limit=-8)
         message, hint = (error.message, error.hint) if isinstance(error, LlemError) else (str(error), None)

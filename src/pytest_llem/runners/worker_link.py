@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from pytest_llem.errors import RunnerError
 from pytest_llem.processes import kill, session_members
-from pytest_llem.runners.messages import Kind, Message, decode, encode
+from pytest_llem.runners.messages import SOCKET_NAME, Kind, Message, decode, encode, socket_address
 
 HOST_LOST = 3  # exit status of a worker that lost its host
 
@@ -24,16 +24,14 @@ class Dismissed(Exception):
 class HostLink:
     """A connection to the host. A thread reads, so that a lost host is noticed in the middle of a long generation."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            # by way of the folder's descriptor, since a socket's path has 107 bytes at most
-            self._socket.connect(f"/proc/self/fd/{folder}/{path.name}")
+            with socket_address(folder) as address:
+                self._socket.connect(address)
         except OSError as error:
-            raise RunnerError(f"{path}: the host cannot be reached: {error.strerror or error}") from error
-        finally:
-            os.close(folder)
+            where = folder / SOCKET_NAME
+            raise RunnerError(f"{where}: the host cannot be reached: {error.strerror or error}") from error
         self._orders: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._done = False
         threading.Thread(target=self._read, name="llem-host", daemon=True).start()
@@ -62,13 +60,13 @@ class HostLink:
         """From here on the host may hang up: all has been said."""
         self._done = True
 
-    def wait(self, *kinds: Kind) -> Message:
-        """The host's next order, one of ``kinds``; raises Dismissed when it says ``close`` instead."""
+    def wait(self, kind: Kind) -> Message:
+        """The host's next order, which must be of this kind; raises Dismissed when it says ``close`` instead."""
         order = self._orders.get()
         if order["type"] == "close":
             raise Dismissed
-        if order["type"] not in kinds:
-            raise RunnerError(f"the host said {order['type']!r} where the worker expected {' or '.join(kinds)}")
+        if order["type"] != kind:
+            raise RunnerError(f"the host said {order['type']!r} where the worker expected {kind}")
         return order
 
 

@@ -9,52 +9,37 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 
 from pytest_llem.backends.base import Completion, Engine, Prompts
-from pytest_llem.runners.worker_result import WarmupReport, WorkerWindow
+from pytest_llem.results.model import Warmup
+from pytest_llem.runners.job import WorkerWindow
 from pytest_llem.study.config import ExperimentConfig
 
 WARMUP_PASSES = 20  # most passes of an automatic warm-up
 _SETTLED_OVER = 3  # passes that the coefficient of variation is taken over
 
 
-@dataclass(frozen=True)
-class Workload:
-    """What one pass does."""
-
-    engine: Engine
-    prompts: Prompts
-    config: ExperimentConfig
-
-    def run(self, marker: Callable[[str, float], None]) -> list[Completion]:
-        """One pass."""
-        return self.engine.generate(self.prompts, self.config, marker)
-
-
-def warm_up(work: Workload, progress: Callable[[int, int, float], None]) -> WarmupReport:
+def warm_up(
+    engine: Engine, prompts: Prompts, config: ExperimentConfig, progress: Callable[[int, int, float], None]
+) -> Warmup:
     """Run passes until their durations settle, or as many as asked for; ``progress(done, most, seconds so far)``."""
-    measure = work.config.measure
-    automatic = measure.warmup == "auto"
+    measure = config.measure
     most = WARMUP_PASSES if measure.warmup == "auto" else measure.warmup
+    limit_s = measure.warmup_limit_s if measure.warmup == "auto" else float("inf")
     began = time.monotonic()
     durations: list[float] = []
     while len(durations) < most:
         start = time.monotonic()
-        work.run(_unmarked)
-        work.engine.synchronize()
+        engine.generate(prompts, config, lambda label, units: None)
+        engine.synchronize()
         end = time.monotonic()
         durations.append(end - start)
         progress(len(durations), most, end - began)
-        if automatic and (settled(durations, measure.warmup_cv) or end - began >= measure.warmup_limit_s):
+        if end - began >= limit_s or (measure.warmup == "auto" and settled(durations, measure.warmup_cv)):
             break
-    return WarmupReport(
-        n=len(durations),
-        converged=settled(durations, measure.warmup_cv),
-        cv=variation(durations),
-        durations_s=tuple(durations),
-    )
+    converged = settled(durations, measure.warmup_cv)
+    return Warmup(n=len(durations), converged=converged, cv=variation(durations), seconds=sum(durations))
 
 
 def variation(durations: Sequence[float]) -> float | None:
@@ -69,7 +54,7 @@ def settled(durations: Sequence[float], limit: float) -> bool:
     return cv is not None and cv <= limit
 
 
-def run_window(work: Workload) -> tuple[WorkerWindow, set[str]]:
+def run_window(engine: Engine, prompts: Prompts, config: ExperimentConfig) -> tuple[WorkerWindow, set[str]]:
     """Whole passes until ``min_window_s`` is reached; also the hashes of the passes' outputs (one, if all agree)."""
     marks: list[tuple[str, float, float]] = []
 
@@ -78,25 +63,26 @@ def run_window(work: Workload) -> tuple[WorkerWindow, set[str]]:
 
     passes: list[list[Completion]] = []
     with _collector_at_rest():
-        work.engine.synchronize()
+        engine.synchronize()
         start = time.monotonic()
-        while not passes or time.monotonic() - start < work.config.measure.min_window_s:
-            passes.append(work.run(mark))
-        work.engine.synchronize()
+        while not passes or time.monotonic() - start < config.measure.min_window_s:
+            passes.append(engine.generate(prompts, config, mark))
+        engine.synchronize()
         end = time.monotonic()
     answers = [completion for answered in passes for completion in answered]
+    timed = [(answer, answer.first_token) for answer in answers if answer.first_token is not None]
     window = WorkerWindow(
         start=start,
         end=end,
         passes=len(passes),
         marks=tuple(marks),
-        requests=len(passes) * len(work.prompts),
-        input_tokens=len(passes) * sum(len(prompt) for prompt in work.prompts),
+        requests=len(passes) * len(prompts),
+        input_tokens=len(passes) * sum(map(len, prompts)),
         output_tokens=sum(len(answer.token_ids) for answer in answers),
-        ttft_s=tuple(answer.first_token - answer.start for answer in answers if answer.first_token is not None),
+        ttft_s=tuple(first - answer.start for answer, first in timed),
         e2el_s=tuple(answer.end - answer.start for answer in answers),
-        tpot_s=tuple(_times_per_output_token(answers)),
-        itl_s=tuple(_inter_token_latencies(answers)),
+        tpot_s=tuple((a.end - first) / (len(a.token_ids) - 1) for a, first in timed if len(a.token_ids) > 1),
+        itl_s=tuple(later - earlier for a in answers for earlier, later in pairwise(a.token_times or ())),
     )
     return window, {output_hash(answered) for answered in passes}
 
@@ -107,17 +93,6 @@ def output_hash(answers: Sequence[Completion]) -> str:
     for answer in answers:
         digest.update(array("q", [*answer.token_ids, -1]).tobytes())
     return digest.hexdigest()
-
-
-def _times_per_output_token(answers: Sequence[Completion]) -> Iterator[float]:
-    for answer in answers:
-        if answer.first_token is not None and len(answer.token_ids) > 1:
-            yield (answer.end - answer.first_token) / (len(answer.token_ids) - 1)
-
-
-def _inter_token_latencies(answers: Sequence[Completion]) -> Iterator[float]:
-    for answer in answers:
-        yield from (later - earlier for earlier, later in pairwise(answer.token_times or ()))
 
 
 @contextmanager
@@ -131,7 +106,3 @@ def _collector_at_rest() -> Iterator[None]:
     finally:
         gc.enable()
         gc.unfreeze()
-
-
-def _unmarked(label: str, units: float) -> None:
-    """A marker for passes that nobody measures."""

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_llem.backends.base import ModelFacts
 from pytest_llem.processes import started_at
+from pytest_llem.results.model import Warmup
 from pytest_llem.runners.base import Launch
 from pytest_llem.runners.conductor import Limits, WorkerSession
 from pytest_llem.runners.docker.runner import DockerRunner
 from pytest_llem.runners.docker.settings import DockerSettings
+from pytest_llem.runners.job import WorkerResult
 from pytest_llem.runners.progress import Progress
-from pytest_llem.runners.worker_result import PeakMemory, PromptReport, Span, WarmupReport, WorkerResult
 from pytest_llem.study.config import ExperimentConfig, MeasureSpec, ModelSpec
 from pytest_llem.study.study import Cell
 
@@ -32,13 +33,15 @@ CELL = Cell("lab", "standin-c1", ExperimentConfig(model=ModelSpec(id="tiny"), me
 CANNED = WorkerResult(
     facts=ModelFacts("tiny", True, "float32", "cpu", (), 1, 1, 4, 4),
     versions={},
-    load=Span(start=0, end=1),
-    engine_reused=False,
-    warmup=WarmupReport(n=0, converged=True, cv=None, durations_s=()),
+    load_start=0,
+    warmup=Warmup(n=0, converged=True, cv=None, seconds=0),
     windows=(),
     output_hash="0" * 64,
-    prompts=PromptReport(n=1, cut=0, hash="0" * 64),
-    peak_memory=PeakMemory(bytes=None, how="not read"),
+    prompts=1,
+    prompts_cut=0,
+    prompt_hash="0" * 64,
+    peak_memory_bytes=None,
+    memory_source="not read",
 )
 
 
@@ -122,7 +125,7 @@ class Lab:
 
     def session(self, act: str, environment: dict[str, str] | None = None, **more: Any) -> WorkerSession:
         runner = DockerRunner(self.settings(), {"DOCKER_HOST": self.host, **(environment or {})})
-        return WorkerSession(runner, self.launch(act, **more), self.recorder, bracket_s=0.01)
+        return WorkerSession(runner, self.launch(act, **more), self.recorder)
 
     @contextmanager
     def running(self, act: str, **more: Any) -> Iterator[WorkerSession]:
@@ -151,7 +154,7 @@ class Lab:
 
 def run(session: WorkerSession, say: Callable[[Progress], None] = lambda _: None, **limits: float) -> WorkerResult:
     """Lead the stand-in through its one experiment."""
-    return session.run(CELL, Limits(**{"experiment_s": 20.0, "silence_s": 10.0, **limits}), say)
+    return session.run(CELL, 0.01, Limits(**{"experiment_s": 20.0, "silence_s": 10.0, **limits}), say)
 
 
 def on_progress(act: Callable[[], None]) -> Callable[[Progress], None]:

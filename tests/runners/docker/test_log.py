@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llem.runners.docker.log import BoundedLog
+from pytest_llem.runners.docker.worker import BoundedLog
 
 
 def written(path: Path, chunks: list[bytes], half: int) -> bytes:

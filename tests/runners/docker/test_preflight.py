@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_llem.errors import PreflightError
-from pytest_llem.runners.docker import preflight
-from pytest_llem.runners.docker.probe import PROGRAM
+from pytest_llem.runners.docker import preflight, runner
+from pytest_llem.runners.docker.preflight import PROBE
 from pytest_llem.runners.docker.runner import DockerRunner
 
 from .helpers import Lab
+from .test_gpus import engine
 
 GPU = "GPU-00000000-0000-0000-0000-000000000000"
 MakeLab = Callable[..., Lab]
@@ -122,8 +125,8 @@ def test_an_image_without_the_worker(lab: MakeLab, base_image: str, make_image: 
 def test_a_clock_that_is_not_the_hosts(
     lab: MakeLab, make_image: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shifted = PROGRAM.replace("time.monotonic()", "time.monotonic() - 1000")
-    monkeypatch.setattr("pytest_llem.runners.docker.probe.PROGRAM", shifted)
+    shifted = PROBE.replace("time.monotonic()", "time.monotonic() - 1000")
+    monkeypatch.setattr(runner, "PROBE", shifted)
     [(what, _)] = problems(lab(images={"pytorch": make_image(**GOOD)}))
     assert "another monotonic clock" in what
 
@@ -134,3 +137,35 @@ def test_a_container_that_does_not_start(lab: MakeLab, make_image: Callable[...,
     runner = DockerRunner(place.settings(mounts=(Path("/no/such/folder"),)), {"DOCKER_HOST": place.host})
     with pytest.raises(PreflightError, match="does not see a folder of this host"):
         runner.preflight(place.launch("result"))
+
+
+def look(folder: Path, given: tuple[str, ...] = (), error: str | None = None, **found: Any) -> list[str]:
+    """What is made of a probe's answer."""
+
+    def run() -> bytes:
+        answer: dict[str, Any] = {"monotonic": time.monotonic(), "gpus": [], "cuda_error": error, "worker": True}
+        answer["answer"] = (folder / "question.txt").read_text()
+        return b"a banner of the image\n" + json.dumps(answer | found).encode() + b"\n"
+
+    return [what for what, _ in preflight.look_inside("image", given, "w", folder, run)]
+
+
+def test_gpus_that_are_seen_from_inside_are_those_that_were_given(tmp_path: Path) -> None:
+    assert look(tmp_path, (GPU,), gpus=[GPU]) == []
+    assert look(tmp_path, (GPU,), gpus=["GPU-1"]) == [
+        f"in a container of image, GPU {GPU} cannot be used: it sees GPU-1",
+        "a container of image sees GPU GPU-1, which it was not given",
+    ]
+    [what] = look(tmp_path, (GPU,), error="cuInit: CUDA error 999")
+    assert what.endswith("cannot be used: cuInit: CUDA error 999")
+
+
+def test_a_folder_that_is_not_the_hosts(tmp_path: Path) -> None:
+    [what] = look(tmp_path, answer="No such file")
+    assert what == "a container does not see this host's temporary folder: No such file"
+
+
+def test_an_old_engine_is_told_with_its_api() -> None:
+    [(what, fix)] = preflight._check_engine(replace(engine(), version="18.09", api_version="1.39"))
+    assert what == "Docker Engine 18.09 has API 1.39; 1.40 is the oldest that will do"
+    assert "19.03" in fix

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 from pytest_llem.backends import tokenizer
@@ -20,6 +19,9 @@ class VllmBackend:
     """Runs models with vLLM's offline engine."""
 
     name = "vllm"
+    engine_key = staticmethod(options.engine_key)
+    tokenize = staticmethod(tokenizer.tokenize)
+    vocabulary = staticmethod(tokenizer.vocabulary)
 
     def check(self, config: ExperimentConfig) -> None:
         """Raise BackendError for what cannot work, before vLLM is imported."""
@@ -32,15 +34,6 @@ class VllmBackend:
                     f"{config.model.id} has no tokenizer, which vLLM needs for `beam_search` and `sampling.stop`",
                     hint="name one in model.tokenizer, or use tiny",
                 )
-
-    def engine_key(self, config: ExperimentConfig) -> str:
-        return options.engine_key(config)
-
-    def tokenize(self, config: ExperimentConfig, texts: Sequence[str]) -> list[list[int]]:
-        return tokenizer.tokenize(config, texts)
-
-    def vocabulary(self, config: ExperimentConfig) -> int:
-        return tokenizer.vocabulary(config)
 
     def load(self, config: ExperimentConfig, say: Say) -> Engine:
         notes = [*versions.require_supported(versions.installed())]
@@ -71,7 +64,7 @@ def _check_answers(config: ExperimentConfig) -> None:
 def _load(config: ExperimentConfig, processes: EngineProcesses, notes: list[str]) -> LoadedVllm:
     from vllm import LLM
 
-    from pytest_llem.backends.vllm.facts import end_ids, model_facts
+    from pytest_llem.backends.vllm.facts import end_ids, loaded_facts
 
     arguments = options.engine_arguments(config)
     llm = LLM(**arguments)
@@ -80,5 +73,5 @@ def _load(config: ExperimentConfig, processes: EngineProcesses, notes: list[str]
     workers: list[dict[str, Any]] = llm.collective_rpc("llem_describe") if probed else []
     where = "in processes of its own" if processes.pids() else f"in this process ({os.getpid()})"
     notes.append(f"vLLM's engine ran {where}")
-    facts = model_facts(llm, workers, config, notes)
+    facts = loaded_facts(llm, workers, config, notes)
     return LoadedVllm(llm, processes, facts, end_ids(llm), probed=probed)

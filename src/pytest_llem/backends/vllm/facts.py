@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_llem.backends.base import ModelFacts
 from pytest_llem.backends.models import has_random_weights
-from pytest_llem.backends.pytorch_facts import Counts, attention_flops_per_pair, count, kv_bytes_per_token
+from pytest_llem.backends.pytorch_facts import Counts, count, model_facts
 from pytest_llem.study.config import ExperimentConfig
 
 if TYPE_CHECKING:
@@ -16,34 +17,25 @@ if TYPE_CHECKING:
 _CACHE_BYTES = {"fp8": 1, "int8": 1, "float16": 2, "bfloat16": 2}  # by how the format's name begins
 
 
-def model_facts(llm: Any, workers: Sequence[dict[str, Any]], config: ExperimentConfig, notes: list[str]) -> ModelFacts:
+def loaded_facts(llm: Any, workers: Sequence[dict[str, Any]], config: ExperimentConfig, notes: list[str]) -> ModelFacts:
     """``workers``: what the probe said in each; empty where it could not be asked."""
-    import torch
-    import transformers
     import vllm
 
-    model = llm.llm_engine.model_config
-    engine = llm.llm_engine.vllm_config
-    text = model.hf_config.get_text_config()
+    model, engine = llm.llm_engine.model_config, llm.llm_engine.vllm_config
     counts = _count(model.hf_config, workers, notes)
-    cache_bytes = _cache_element_bytes(str(engine.cache_config.cache_dtype), model.dtype)
-    random = has_random_weights(config.model.id) or str(engine.load_config.load_format) == "dummy"
-    return ModelFacts(
+    facts = model_facts(
+        model.hf_config,
+        counts,
+        _cache_element_bytes(str(engine.cache_config.cache_dtype), model.dtype),
         name=config.model.id,
-        random_weights=random,
+        random_weights=has_random_weights(config.model.id) or str(engine.load_config.load_format) == "dummy",
         dtype=str(model.dtype).removeprefix("torch."),
         device=workers[0]["device"] if workers else str(engine.device_config.device_type),
         device_uuids=tuple(dict.fromkeys(worker["uuid"] for worker in workers if worker["uuid"])),
-        parameters=counts.parameters if counts else None,
-        active_parameters=counts.active if counts else None,
         weight_bytes=_weight_bytes(model, workers, counts),
-        kv_bytes_per_token=kv_bytes_per_token(text, cache_bytes) if cache_bytes else None,
-        flops_per_token=counts.flops_per_token if counts else None,
-        attention_flops_per_token_pair=attention_flops_per_pair(text),
-        versions={"vllm": vllm.__version__, "torch": torch.__version__, "transformers": transformers.__version__}
-        | ({"cuda": torch.version.cuda} if torch.version.cuda else {}),
         notes=tuple(notes),
     )
+    return replace(facts, versions={"vllm": vllm.__version__, **facts.versions})
 
 
 def end_ids(llm: Any) -> frozenset[int]:
@@ -55,7 +47,7 @@ def end_ids(llm: Any) -> frozenset[int]:
     return frozenset(found)
 
 
-def _count(architecture: PretrainedConfig, workers: Sequence[dict[str, Any]], notes: list[str]) -> Counts | None:
+def _count(architecture: PretrainedConfig, workers: Sequence[dict[str, Any]], notes: list[str]) -> Counts:
     """Counted on transformers' model of the same configuration, which takes no memory: vLLM's own weights may be
     packed, padded or spread over processes."""
     import torch
@@ -67,16 +59,18 @@ def _count(architecture: PretrainedConfig, workers: Sequence[dict[str, Any]], no
     except Exception as error:  # an architecture that only vLLM knows; whatever transformers raises, loading went well
         notes.append(f"transformers cannot build this model to count it ({type(error).__name__}: {error})")
     if len(workers) != 1:
-        return None
+        return Counts()
     notes.append("parameters are those of vLLM's weights: packed or padded ones are counted as they are")
-    return Counts(int(workers[0]["elements"]), None, None)
+    return Counts(int(workers[0]["elements"]))
 
 
-def _weight_bytes(model: Any, workers: Sequence[dict[str, Any]], counts: Counts | None) -> int | None:
+def _weight_bytes(model: Any, workers: Sequence[dict[str, Any]], counts: Counts) -> int | None:
     """As they lie on the GPUs. On the CPU vLLM moves matrices into a layout of its own, out of the model's sight."""
     if any(worker["uuid"] for worker in workers):
         return sum(int(worker["bytes"]) for worker in workers)
-    return counts.parameters * int(model.dtype.itemsize) if counts and model.quantization is None else None
+    if counts.parameters is None or model.quantization is not None:
+        return None
+    return counts.parameters * int(model.dtype.itemsize)
 
 
 def _cache_element_bytes(cache_dtype: str, dtype: Any) -> int | None:

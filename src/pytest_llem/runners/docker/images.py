@@ -47,6 +47,16 @@ def image_for(backend: str, images: Mapping[str, str], environment: Mapping[str,
     return Image(f"{PUBLISHED}/{backend}:{release}-cuda{CUDA_MAJOR}", "default")
 
 
+def labels_of(client: DockerClient, image: str) -> dict[str, str] | None:
+    """An image's labels, or None if it is not here."""
+    from docker.errors import ImageNotFound
+
+    try:
+        return dict(client.images.get(image).labels)
+    except ImageNotFound:
+        return None
+
+
 def check_labels(image: str, labels: Mapping[str, str], driver: Driver | None, gpus: bool) -> Iterator[Finding]:
     """What in an image's labels does not fit this host. ``driver`` is None where there is no NVIDIA driver."""
     from pytest_llem.results.model import SCHEMA_VERSION

@@ -1,18 +1,25 @@
-"""Before the first container: everything that would stop an experiment, found at once, each with its fix."""
+"""Before the first container: everything that would stop an experiment, found at once, each with its fix.
+
+The last look is from inside: a short container of the very image tells what no configuration does, whether the GPUs can
+be used, whether the exchange folder is the host's, and whether the clock is (an engine in a virtual machine has one of
+its own, and marks would be worthless).
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_llem.energy import nvml
 from pytest_llem.errors import RunnerError
-from pytest_llem.runners.docker.client import DISK_HINT, OLDEST_API, Engine, explain, failures
+from pytest_llem.runners.docker.client import DISK_HINT, GPU_HINT, OLDEST_API, Engine, explain, failures
 from pytest_llem.runners.docker.gpus import device_requests
-from pytest_llem.runners.docker.images import Finding, check_labels, pull
+from pytest_llem.runners.docker.images import Finding, check_labels, labels_of, pull
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -21,6 +28,29 @@ GIB = 2**30
 FREE_FOR_RUNNING_BYTES = 1 * GIB
 FREE_FOR_PULLING_BYTES = 30 * GIB  # an image with CUDA and an inference library, compressed and unpacked
 FREE_FOR_EXCHANGE_BYTES = GIB // 8
+# Runs in the image's Python with nothing but the standard library; libcuda is what every framework goes through.
+PROBE = r"""
+import ctypes, importlib.util, json, pathlib, sys, time, uuid
+found = {"monotonic": time.monotonic(), "gpus": [], "cuda_error": None}
+try:
+    found["answer"] = pathlib.Path("question.txt").read_text()
+except OSError as error:
+    found["answer"] = str(error)
+try:
+    found["worker"] = importlib.util.find_spec(sys.argv[1]) is not None
+except ImportError:
+    found["worker"] = False
+try:
+    cuda, count, identity = ctypes.CDLL("libcuda.so.1"), ctypes.c_int(), (ctypes.c_ubyte * 16)()
+    code = cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count))
+    found["cuda_error"] = f"cuInit: CUDA error {code}" if code else None
+    for device in range(0 if code else count.value):
+        cuda.cuDeviceGetUuid_v2(identity, device)
+        found["gpus"].append(f"GPU-{uuid.UUID(bytes=bytes(identity))}")
+except (OSError, AttributeError) as error:
+    found["cuda_error"] = str(error)
+print(json.dumps(found))
+"""
 
 
 def check_host(
@@ -28,7 +58,7 @@ def check_host(
 ) -> list[Finding]:
     """What is wrong before a container is started. A missing image is pulled once nothing else stands against it."""
     driver = nvml.driver() if gpus else None
-    labels = _labels(client, image)
+    labels = labels_of(client, image)
     findings = [*_check_engine(engine), *_check_gpu_access(engine, gpus)]
     findings += _check_disk(engine.root, FREE_FOR_RUNNING_BYTES if labels is not None else FREE_FOR_PULLING_BYTES)
     findings += _check_disk(Path(tempfile.gettempdir()), FREE_FOR_EXCHANGE_BYTES)
@@ -36,18 +66,8 @@ def check_host(
         findings += _check_pullable(client, image)
         if findings or (findings := pull(client, image, notify)):
             return findings
-        labels = _labels(client, image) or {}
+        labels = labels_of(client, image) or {}
     return [*findings, *check_labels(image, labels, driver, gpus=bool(gpus))]
-
-
-def _labels(client: DockerClient, image: str) -> dict[str, str] | None:
-    """An image's labels, or None if it is not here."""
-    from docker.errors import ImageNotFound
-
-    try:
-        return dict(client.images.get(image).labels)
-    except ImageNotFound:
-        return None
 
 
 def _check_engine(engine: Engine) -> Iterator[Finding]:
@@ -83,4 +103,43 @@ def _check_pullable(client: DockerClient, image: str) -> Iterator[Finding]:
         yield (
             f"image {image} is not here and cannot be pulled: {reason}",
             "build it (docker/build.sh BACKEND), or name another: --llem-image=BACKEND=IMAGE or LLEM_IMAGE_<BACKEND>",
+        )
+
+
+def look_inside(
+    image: str, gpus: Sequence[str], worker: str, exchange: Path, run: Callable[[], bytes]
+) -> Iterator[Finding]:
+    """Run the probe and judge its answer. ``run`` starts it with the exchange folder and returns what it printed."""
+    question = str(time.time_ns())
+    (exchange / "question.txt").write_text(question)
+    before = time.monotonic()
+    try:
+        output = run()
+        found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+    except RunnerError as error:
+        yield f"a container of {image} does not start: {error.message}", error.hint or "see the engine's log"
+        return
+    except (ValueError, IndexError):
+        text = output.decode(errors="replace").strip() or "no output"
+        yield f"a container of {image} cannot run Python: {text}", "use an image built by docker/build.sh"
+        return
+    if found["answer"] != question:
+        yield (
+            f"a container does not see this host's temporary folder: {found['answer']}",
+            "use an engine on this very host; for one in a virtual machine, share the folder with it (TMPDIR)",
+        )
+    if not before <= found["monotonic"] <= time.monotonic():
+        yield (
+            "a container has another monotonic clock than this host, so the engine runs in a virtual machine",
+            "use an engine on this very host: times from another clock cannot be matched with the power meter's",
+        )
+    if not found["worker"]:
+        yield f"image {image} has no {worker}", "use an image built by docker/build.sh"
+    if missing := [uuid for uuid in gpus if uuid not in found["gpus"]]:
+        seen = found["cuda_error"] or f"it sees {', '.join(found['gpus']) or 'none'}"
+        yield f"in a container of {image}, GPU {', '.join(missing)} cannot be used: {seen}", GPU_HINT
+    if more := [uuid for uuid in found["gpus"] if uuid not in gpus]:
+        yield (
+            f"a container of {image} sees GPU {', '.join(more)}, which it was not given",
+            "see the engine's default runtime and the image's NVIDIA_VISIBLE_DEVICES",
         )

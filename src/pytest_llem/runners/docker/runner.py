@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING
 
 from pytest_llem.errors import LlemError, PreflightError, RunnerError
 from pytest_llem.runners.base import Launch
-from pytest_llem.runners.docker import folders, probe
 from pytest_llem.runners.docker.client import Engine, connect, explain, failures, inspect_engine
 from pytest_llem.runners.docker.container import creation_arguments
+from pytest_llem.runners.docker.folders import caller, hub_token, lend
 from pytest_llem.runners.docker.gpus import gpu_access
 from pytest_llem.runners.docker.images import Finding, Image, image_for
-from pytest_llem.runners.docker.log import BoundedLog
-from pytest_llem.runners.docker.preflight import check_host
+from pytest_llem.runners.docker.preflight import PROBE, check_host, look_inside
 from pytest_llem.runners.docker.settings import DockerSettings
 from pytest_llem.runners.docker.standing import STAY, StandingContainer
 from pytest_llem.runners.docker.sweep import own_identity, remove, sweep_dead_containers, sweep_own_containers
-from pytest_llem.runners.docker.worker import DockerWorker
+from pytest_llem.runners.docker.worker import BoundedLog, DockerWorker
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -78,8 +77,7 @@ class DockerRunner:
 
     def start(self, launch: Launch) -> DockerWorker:
         program = (self._settings.python, "-m", ENTRY, self._settings.worker)
-        image = self.image(launch.backend).name
-        worker = self._start(launch, image, program, folders.hub_token(self._environment))
+        worker = self._start(launch, self.image(launch.backend).name, program, hub_token(self._environment))
         if not self._about:
             self._about = {
                 "runner": "docker",
@@ -122,9 +120,9 @@ class DockerRunner:
         arguments = creation_arguments(
             launch, image, program, self._engine, self._settings, self._environment, token=token is not None
         )
-        give_back = partial(folders.lend, launch.exchange, folders.caller())
+        give_back = partial(lend, launch.exchange, caller())
         try:
-            folders.lend(launch.exchange, arguments["user"])
+            lend(launch.exchange, arguments["user"])
             container = self._client.containers.create(**arguments)
             output = container.attach(stdout=True, stderr=True, stream=True)
             line = container.attach_socket(params={"stdin": 1, "stream": 1}) if token else None
@@ -149,7 +147,7 @@ class DockerRunner:
         with tempfile.TemporaryDirectory(prefix="llem-") as folder:
             exchange = Path(folder)
             launch = Launch(exchange, exchange / "probe.log", "preflight", "probe", "", gpus)
-            program = (self._settings.python, "-c", probe.PROGRAM, self._settings.worker)
+            program = (self._settings.python, "-c", PROBE, self._settings.worker)
 
             def run() -> bytes:
                 worker = self._start(launch, image, program)
@@ -160,4 +158,4 @@ class DockerRunner:
                     worker.release()
                 return launch.log.read_bytes() if launch.log.exists() else b""
 
-            return list(probe.look_inside(image, gpus, self._settings.worker, exchange, run))
+            return list(look_inside(image, gpus, self._settings.worker, exchange, run))

@@ -10,13 +10,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_llem.errors import RunnerError
 from pytest_llem.processes import kill, started_at
 from pytest_llem.runners.docker.client import explain, failures
-from pytest_llem.runners.docker.log import BoundedLog
 from pytest_llem.runners.docker.sweep import remove
 from pytest_llem.runners.local import describe_exit
 
@@ -27,6 +27,47 @@ RESTART_WAIT_S = 20.0  # how long an engine that went away is waited for when it
 VERDICT_WAIT_S = 3.0  # and how long when only the way in which the container ended is not known
 NOT_FOUND = 127  # exit status of tini, as of a shell
 _RETRY_S = 0.1
+HALF_BYTES = 4 << 20  # of a log, at its beginning and at its end
+
+
+class BoundedLog:
+    """Appends to a file up to a limit; of what comes after, the last part is added on closing.
+
+    A disk that is full costs the log, not the experiment.
+    """
+
+    def __init__(self, path: Path, half_bytes: int = HALF_BYTES) -> None:
+        self._path = path
+        self._half = half_bytes
+        self._room = half_bytes
+        self._tail = bytearray()
+        self._dropped = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Take what the worker has printed."""
+        self._append(chunk[: self._room])
+        self._tail += chunk[self._room :]
+        self._room = max(0, self._room - len(chunk))
+        if len(self._tail) > 2 * self._half:
+            self._shorten()
+
+    def close(self) -> None:
+        """Add the end."""
+        self._shorten()
+        if self._dropped:
+            self._append(f"\n[{self._dropped} bytes left out]\n".encode())
+        self._append(bytes(self._tail))
+        self._tail.clear()
+
+    def _shorten(self) -> None:
+        more = max(0, len(self._tail) - self._half)
+        del self._tail[:more]
+        self._dropped += more
+
+    def _append(self, chunk: bytes) -> None:
+        if chunk:
+            with suppress(OSError), self._path.open("ab") as file:
+                file.write(chunk)
 
 
 class DockerWorker:

@@ -1,4 +1,4 @@
-"""Studies of several backends, one of which is not installed."""
+"""The choice of a runner for studies of several backends, one of which is not installed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_llem.api import RunSettings, run_study
-from pytest_llem.runners.raising import LIBRARIES, raised
+from pytest_llem.runners.fleet import LIBRARIES, raised
 from pytest_llem.study.load import study_from_mapping
 from pytest_llem.study.runner import Overrides
 from pytest_llem.study.study import Cell
@@ -66,7 +66,7 @@ def test_a_backend_that_has_no_image_stays() -> None:
 
 def test_a_user_is_told(studies: Studies) -> None:
     studies.pytester.makeconftest(
-        "from pytest_llem.runners.raising import LIBRARIES\nLIBRARIES['vllm'] = ('no_library_of_this_name',)"
+        "from pytest_llem.runners.fleet import LIBRARIES\nLIBRARIES['vllm'] = ('no_library_of_this_name',)"
     )
     studies.write("""
         llem: 1
