@@ -51,8 +51,17 @@ def test_one_signal_ends_orderly(studies: Studies, number: signal.Signals) -> No
     assert studies.manifest()["status"] == "interrupted"
     said = run.said()
     assert "energy: slow" in said
-    assert "2 of 3 experiments were not run" in said
+    assert "2 of 3 experiments were not run; --llem-resume goes on with them" in said
     assert "INTERNALERROR" not in said
+
+
+def test_a_signal_before_the_first_result_tells_how_to_go_on(studies: Studies) -> None:
+    studies.write(SLOW.replace("[0, 30, 31]", "[30, 31]"))
+    run = LiveRun(studies)
+    run.until(lambda: "running" in run.statuses() and run.workers())
+    run.send(signal.SIGINT)
+    assert run.end(20) == pytest.ExitCode.INTERRUPTED
+    assert "2 of 2 experiments were not run; --llem-resume goes on with them" in run.said()
 
 
 def test_two_signals_end_at_once(studies: Studies) -> None:

@@ -134,7 +134,7 @@ class Controller:
         if self._trouble is not None:
             terminalreporter.write_line(f"the manifest could not be kept up to date: {self._trouble}", red=True)
         for watched in self._runs:
-            if watched.figures:
+            if watched.figures or watched.run.manifest.status == "interrupted":
                 _print_run(terminalreporter, watched)
 
     def _only_last_try(self, report: pytest.TestReport) -> None:
@@ -212,10 +212,11 @@ def _print_run(terminal: pytest.TerminalReporter, watched: _Watched) -> None:
             status = "inconclusive" if figures.get("verdict") == "inconclusive" else str(figures["status"])
             rows.append(row(entry.cell_id, figures, status))
     width = shutil.get_terminal_size().columns
-    header, lines = layout(rows, width)
+    header, lines = layout(rows, width) if rows else ("", [])
     devices = dict.fromkeys(str(f["device"]) for f in watched.figures.values() if f.get("device"))
     terminal.section(", ".join([f"energy: {run.manifest.study}", *devices]), sep="-")
-    terminal.write_line(header, bold=True)
+    if header:
+        terminal.write_line(header, bold=True)
     for text, verdict, style in lines:
         terminal.write(text)
         terminal.write_line(verdict, **{style: True})
@@ -223,7 +224,8 @@ def _print_run(terminal: pytest.TerminalReporter, watched: _Watched) -> None:
         terminal.write_line(run.manifest.note, red=True)
     waiting = len(run.manifest.cells) - len(rows)
     if waiting:
-        terminal.write_line(f"{waiting} of {len(run.manifest.cells)} experiments were not run")
+        goes_on = "" if run.manifest.note else "; --llem-resume goes on with them"
+        terminal.write_line(f"{waiting} of {len(run.manifest.cells)} experiments were not run{goes_on}")
     if any(figures.get("measured") is False for figures in watched.figures.values()):
         terminal.write_line("ESTIMATED: no power meter was used; see `llem doctor`", yellow=True)
     terminal.write_line(f"results: {_short(run.folder.path)}")
