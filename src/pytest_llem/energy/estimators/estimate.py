@@ -9,7 +9,7 @@ import numpy as np
 from pytest_llem.energy.estimators import checks
 from pytest_llem.energy.estimators.bracketed import Bracket, Lag, bracketed, find_lag
 from pytest_llem.energy.estimators.interval import PART_VARIATION, VARIATION, Interval, window_interval
-from pytest_llem.energy.estimators.knots import Knots, find_knots, read_knots
+from pytest_llem.energy.estimators.knots import Knots, find_knots
 from pytest_llem.energy.estimators.phases import inner_boundaries
 from pytest_llem.energy.estimators.result import TraceEnergy, WindowEnergy
 from pytest_llem.energy.estimators.shape import power_boundaries
@@ -108,7 +108,7 @@ def _boundaries(trace: Trace, method: str, counter: _Counter | None, times: Floa
         by_power = power_boundaries(trace, times, bracket.energy, bracket.sd) if len(times) > 2 else None
         return inner_boundaries(counter.knots, times, bracket, counter.lag, by_power)
     if counter is not None and method == "counter_interpolated":
-        return counter_interpolated(counter.knots if counter.knots.rhythm == "grid" else read_knots(trace), times)
+        return counter_interpolated(counter.knots, times)
     return counter_delta(trace.energy, times) if method == "counter_delta" else power_integral(trace, times)
 
 

@@ -14,6 +14,7 @@ from pytest_llem.energy.estimators.knots import Knots
 from pytest_llem.energy.trace import Floats, Samples, Trace
 
 POWER_STEP_S = 0.1  # s; instant power is renewed about this often (H200, driver 580), when the trace does not show it
+PAUSE = 3.0  # one between samples so many times longer than usual hides what came in it
 UNIFORM = np.sqrt(1 / 3)  # standard deviation of an error spread evenly over -1 to 1
 
 
@@ -41,13 +42,30 @@ class Boundaries:
 
 
 def counter_delta(samples: Samples, times: Floats) -> Boundaries:
-    """The counter as a read at each boundary shows it (what Zeus and CodeCarbon do); shape of ``times``: (n,) in s."""
-    before, counter, rise = samples[:, 0], samples[:, 2], np.diff(samples[:, 2])
-    last = np.searchsorted(before, times, side="right") - 1
-    changed = np.flatnonzero(rise)
-    # Off by up to the larger of the steps beside each boundary.
-    beside = [rise[changed[max(0, i - 1) : i + 2]] for i in np.searchsorted(before[changed + 1], times)]
-    return Boundaries(counter[last], np.array([np.max(steps, initial=0.0) for steps in beside]) / 2 * UNIFORM)
+    """The counter as the reads nearest outside a window show it (what Zeus and CodeCarbon do).
+
+    ``times`` (n,) in s are the window's ends and the boundaries between them, where the counter is taken as linear.
+    """
+    read, counter = samples[:, 0], samples[:, 2]
+    after = np.clip(np.searchsorted(read, times), 1, len(read) - 1)
+    now = np.interp(times, read, counter)
+    unseen = np.maximum(now - counter[after - 1], counter[after] - now)
+    level, ends = now.copy(), [0, -1]
+    level[ends] = counter[[np.searchsorted(read, times[0], side="right") - 1, np.searchsorted(read, times[-1])]]
+    # Outside the window power is taken to be no higher than the mean between the two reads around its edge.
+    unseen[ends] = np.abs(now - level)[ends]
+    return Boundaries(level, UNIFORM * np.hypot(unseen, _steps_beside(read, counter, times, level[-1] - level[0])))
+
+
+def _steps_beside(read: Floats, counter: Floats, times: Floats, rise: float) -> Floats:
+    """The largest step (J) that the counter may take about each of ``times``, in which it rises by ``rise`` (J)."""
+    change = np.flatnonzero(np.diff(counter))
+    usual = float(np.median(np.diff(read[change]))) if len(change) > 1 else np.inf
+    # A change seen after a pause in the reads holds several steps.
+    steps = np.diff(counter)[change] * np.minimum(1.0, usual / np.diff(read)[change])
+    beside = [steps[max(0, i - 1) : i + 2] for i in np.searchsorted(read[change + 1], times)]
+    mean = rise * min(1.0, usual / (times[-1] - times[0]))
+    return np.array([np.max(near, initial=mean) for near in beside])
 
 
 def counter_interpolated(knots: Knots, times: Floats) -> Boundaries:
@@ -57,7 +75,8 @@ def counter_interpolated(knots: Knots, times: Floats) -> Boundaries:
     width = knots.time[right] - knots.time[right - 1]
     share = (times - knots.time[right - 1]) / width
     # A load may begin or end right at the boundary, then all of the rise belongs to one side of it.
-    jump = np.maximum(np.maximum(share, 1 - share), 0.0) * rise * UNIFORM * (knots.rhythm != "continuous")
+    coarse = (knots.rhythm != "continuous") | (width > PAUSE * knots.period)
+    jump = np.maximum(np.maximum(share, 1 - share), 0.0) * rise * UNIFORM * coarse
     return Boundaries(np.interp(times, knots.time, knots.energy), np.hypot(jump, knots.time_sd * rise / width))
 
 
