@@ -10,8 +10,8 @@ import pytest
 
 from pytest_llem.energy.estimators import estimate
 from pytest_llem.energy.rhythm import share_rhythm
-from pytest_llem.energy.simulate import SimulatedMeter, pulse, simulate
-from pytest_llem.energy.trace import Trace, read_traces
+from pytest_llem.energy.simulate import SimulatedMeter, pulse, simulate, staircase
+from pytest_llem.energy.trace import Mark, Trace, read_traces
 
 DATA = Path(__file__).parents[2] / "data"
 STEP_S = 0.1  # of an H200's counter
@@ -64,3 +64,43 @@ def test_counters_off_any_grid(meter: SimulatedMeter, length: float, method: str
                 held[still].append(ends[0] <= 500.0 * length <= ends[1])
     assert all(len(of_one) >= 15 for of_one in held.values())
     assert all(np.mean(of_one) >= 0.9 for of_one in held.values()), held
+
+
+GAPS = {"inside": (11.05, 11.95), "at the start": (9.6, 10.6), "at the end": (12.4, 13.4)}
+
+
+@pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize("hidden_w", [130.0, 500.0])
+def test_a_gap_in_the_power_samples_is_in_the_interval_and_takes_no_counters_energy(hidden_w: float, gap: str) -> None:
+    start, end = GAPS[gap]
+    busy = simulate(staircase([10.0, 11.05, 11.95, 13.0], [500.0, hidden_w, 500.0, 126.0]), 10.0, 13.0)
+    truth = 0.9 * hidden_w + 2.1 * 500.0
+    time = busy.power[:, 0]
+    trace = replace(busy, power=busy.power[(time < start) | (time > end)])
+    integral, counter = estimate(trace, "power_integral"), estimate(trace)
+    assert integral.ci95 is not None
+    assert integral.ci95[0] <= truth <= integral.ci95[1]
+    assert "window_too_short" in integral.reasons, "the code of a wide interval"
+    assert counter.valid, counter.reasons
+    assert counter.energy_j == pytest.approx(truth, rel=0.005)
+
+
+def test_a_counter_that_power_contradicts_beside_a_gap_is_still_not_believed() -> None:
+    trace = simulate(pulse(10.0, 13.0, 500.0), 10.0, 13.0)
+    time = trace.power[:, 0]
+    trace = replace(trace, power=trace.power[(time < 11.0) | (time > 11.4)], energy=trace.energy * [1, 1, 1.4])
+    assert "sources_disagree" in estimate(trace).reasons
+
+
+@pytest.mark.parametrize("start", [11.05, 11.45])
+@pytest.mark.parametrize("method", ["bracketed", "power_integral"])
+def test_parts_beside_a_gap_in_the_power_samples(method: str, start: float) -> None:
+    marks = (Mark("prefill", 1.0, 11.5), Mark("decode", 1.0, 13.0))
+    power = staircase([10.0, 11.5, 13.0], [690.0, 300.0, 126.0])
+    trace = without_reads_inside(simulate(power, 10.0, 13.0, marks=marks))
+    time = trace.power[:, 0]
+    result = estimate(replace(trace, power=trace.power[(time < start) | (time > start + 0.9)]), method)
+    assert result.valid
+    for label, truth in (("prefill", 1035.0), ("decode", 450.0)):
+        low, high = result.labels[label][1]
+        assert low <= truth <= high

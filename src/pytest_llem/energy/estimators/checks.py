@@ -12,7 +12,7 @@ from pytest_llem.energy.estimators.grid import MIN_STEPS
 from pytest_llem.energy.estimators.interval import Z95, Interval
 from pytest_llem.energy.estimators.knots import IDLE_S, Knots
 from pytest_llem.energy.estimators.shape import POLLED_S, power_boundaries
-from pytest_llem.energy.estimators.simple import renewal_s, running_total
+from pytest_llem.energy.estimators.simple import PAUSE, renewal_s, running_total, unseen_power
 from pytest_llem.energy.trace import GAP_S, POWER_LIMIT_W, Floats, Trace
 
 DISAGREE = 0.05  # relative difference of two sources above which neither is believed
@@ -22,7 +22,6 @@ EARLY_S = 0.1  # s; an H200 at its limit draws 30 to 40 % more for so long, then
 EDGE_S = 0.0012  # s; spread of the steps' times against the window's edges (H200: lateness, how sharply work starts)
 OFF_GRID = 0.1  # share of steps off the grid above which it is no strict one
 OVERRUN_S = 0.035  # s of work that no lag explains (an H200's is 9 ms)
-HOLE = 3.0  # a pause between reads so many times longer than usual was not meant
 WIDE = 0.1  # half an interval above this share of the energy says little
 OVER_LIMIT = 1.1  # mean power of a load at its limit stays within some percent of the limit,
 SURGE_S = 1.0  # s; but only over so long a time: at first a load may draw half as much again
@@ -85,7 +84,7 @@ def _holes(trace: Trace, knots: Knots) -> bool:
     needed = (start < trace.t0 + knots.period) & (end > trace.t0 - knots.period)
     needed |= (start < trace.t1 + knots.period) & (end > trace.t1 + knots.period)
     needed &= (start > trace.t0) | (end < trace.t1)  # a window may be left alone as a whole
-    usual = max(HOLE * float(np.median(pause)), knots.period)
+    usual = max(PAUSE * float(np.median(pause)), knots.period)
     return bool(np.any(pause > np.where(needed, usual, max(usual, meant))))
 
 
@@ -134,10 +133,12 @@ def cross_check(trace: Trace, knots: Knots) -> tuple[float, float] | None:
     counter = float(np.diff(np.interp(both, knots.time, knots.energy))[0])
     if not both[1] > both[0] or not counter > 0:
         return None
-    integral = float(np.diff(np.interp(both, time, running_total(time, power[:-1])))[0])
+    step = renewal_s(time, power)
+    totals = (running_total(time, rate) for rate in (power[:-1], unseen_power(time, power, step)))
+    integral, lost = (float(np.diff(np.interp(both, time, total))[0]) for total in totals)
     # When within a step of the power field the load changed is not known.
-    unseen = renewal_s(time, power) * float(np.sqrt(np.sum(np.diff(power) ** 2) / 3))
-    return (integral - counter) / counter, unseen / counter
+    unseen = np.hypot(step * float(np.sqrt(np.sum(np.diff(power) ** 2) / 3)), lost)
+    return (integral - counter) / counter, float(unseen) / counter
 
 
 def check_sources(

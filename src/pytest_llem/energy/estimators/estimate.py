@@ -131,4 +131,6 @@ def _parts(trace: Trace, found: Boundaries) -> tuple[tuple[WindowEnergy, ...], d
 
 
 def _ends_sd(found: Boundaries) -> float:
-    return float(np.hypot(found.sd[0], found.sd[-1]))
+    signs = np.zeros(len(found.energy))
+    signs[[0, -1]] = (-1.0, 1.0)
+    return found.sum(signs)[1]

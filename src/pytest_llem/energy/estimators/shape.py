@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_llem.energy.estimators.simple import Boundaries, running_total
+from pytest_llem.energy.estimators.simple import Boundaries, running_total, unseen_power
 from pytest_llem.energy.trace import POWER_LIMIT_W, Floats, Ints, Trace
 
 DELAY_S = 0.01  # s; prior of the delay: half a sample of 20 ms, and the lag of the sensor
@@ -52,7 +52,12 @@ def power_boundaries(trace: Trace, times: Floats, total: float, total_sd: float)
     bridge = np.sqrt(np.clip(share * (1 - share), 0.0, None))
     unseen = np.sqrt((times[-1] - times[0]) * shape.spacing) * _roughness(shape, times + delay) * bridge
     cut = np.maximum(cut, _unseen_jump(shape, times, float(trace.extra.get(POWER_LIMIT_W, "0"))))
-    errors = (cut * shape.spacing * UNIFORM, unseen, SENSOR * total * bridge**2, total_sd / np.sqrt(2) + 0 * share)
+    # What a pause in the samples hides before a boundary is lacking there, what it hides after it is too much there.
+    lost = running_total(trace.power[:, 0], unseen_power(trace.power[:, 0], trace.watts, shape.spacing))
+    before = np.interp(times, trace.power[:, 0], lost) - np.interp(times[0], trace.power[:, 0], lost)
+    hidden = (1 - share) * before + share * (before[-1] - before)
+    sensor, ends = SENSOR * total * bridge**2, total_sd / np.sqrt(2) + 0 * share
+    errors = (cut * shape.spacing * UNIFORM, unseen, hidden, sensor, ends)
     return Boundaries(total * share, np.linalg.norm(errors, axis=0), total * (late - early) / 2)
 
 

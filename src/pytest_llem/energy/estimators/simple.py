@@ -14,7 +14,7 @@ from pytest_llem.energy.estimators.knots import Knots
 from pytest_llem.energy.trace import Floats, Samples, Trace
 
 POWER_STEP_S = 0.1  # s; instant power is renewed about this often (H200, driver 580), when the trace does not show it
-PAUSE = 3.0  # one between samples so many times longer than usual hides what came in it
+PAUSE = 3.0  # one between samples so many times longer than usual was not meant, and hides what came in it
 UNIFORM = np.sqrt(1 / 3)  # standard deviation of an error spread evenly over -1 to 1
 
 
@@ -88,8 +88,16 @@ def power_integral(trace: Trace, times: Floats) -> Boundaries:
     # A sample is up to one step old, and power between two samples is not seen.
     around = [power[(time > t - 2 * step) & (time < t + 2 * step)] for t in times]
     jump = np.array([np.ptp(near if len(near) else power) for near in around])
-    level = np.interp(times, time, power)
-    return Boundaries(np.interp(times, time, total), step * UNIFORM * np.maximum(jump, 0.02 * level))
+    sd = step * UNIFORM * np.maximum(jump, 0.02 * np.interp(times, time, power))
+    lost = running_total(time, unseen_power(time, power, step))
+    return Boundaries(np.interp(times, time, total), sd, np.interp(times, time, lost))
+
+
+def unseen_power(time: Floats, power: Floats, usual_s: float) -> Floats:
+    """Standard deviation (W) of power between each two samples where a pause hides it: it may have fallen to nothing,
+    or been the most that was seen."""
+    mean = (power[1:] + power[:-1]) / 2
+    return np.asarray(UNIFORM * np.maximum(mean, power.max() - mean) * (np.diff(time) > PAUSE * usual_s))
 
 
 def running_total(time: Floats, rate: Floats) -> Floats:
