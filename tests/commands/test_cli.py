@@ -226,3 +226,7 @@ def test_doctor_tells_what_measures_and_what_is_wrong(studies: Studies) -> None:
     text = llem(studies, "doctor").stdout
     assert re.search(r"^meter: ", text, re.MULTILINE)
     assert ("ESTIMATES" in text) == (not found["meter"]["meter"]["measured"])
+    number = r"\d+(?:\.\d+)? %"
+    told = rf"^  recording takes of one core: {number} near the edges of a window, {number} between windows$"
+    assert re.search(told, text, re.MULTILINE), text
+    assert {"dense_cpu_share", "slow_cpu_share"} <= set(found["meter"])

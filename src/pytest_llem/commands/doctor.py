@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pytest_llem.energy import doctor
 from pytest_llem.energy.environment import snapshot
 from pytest_llem.errors import LlemError
-from pytest_llem.report.units import si
+from pytest_llem.report.units import number, si
 from pytest_llem.runners.devices import DevicePlan, check, plan_devices
 from pytest_llem.runners.fleet import LIBRARIES
 from pytest_llem.runners.locks import default_lock_dir
@@ -139,6 +139,9 @@ def _meter_lines(meter: Mapping[str, Any] | None) -> list[str]:
         ]
         told = ", ".join(f"{what} {value}" for what, value in facts if value != si(None, ""))
         lines.append(f"  {device['device']['name']}: {told}")
+    paces = (("near the edges of a window", "dense_cpu_share"), ("between windows", "slow_cpu_share"))
+    costs = [f"{number(100 * meter[share], 2)} % {when}" for when, share in paces if meter[share] is not None]
+    lines += [f"  recording takes of one core: {', '.join(costs)}"] if costs else []
     lines += [f"  passed over {name}: {why}" for name, why in meter["passed_over"]]
     return lines
 
