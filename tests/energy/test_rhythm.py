@@ -5,11 +5,14 @@ from __future__ import annotations
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from pytest_llem.energy import rhythm
 from pytest_llem.energy.estimators import estimate
+from pytest_llem.energy.estimators.grid import fit_long_grid
 from pytest_llem.energy.rhythm import find_rhythm, share_rhythm
 from pytest_llem.energy.trace import Samples, Trace, read_traces
 from tests.energy.estimators.recorded import thinned, traces
@@ -49,6 +52,20 @@ def test_recorded_quiet_windows_share_one_grid_and_are_all_valid() -> None:
         cell = window.name.partition("/")[0]
         per_token.setdefault(cell, []).append(result.energy_j / sum(mark.units for mark in window.marks))
     assert {cell: len(values) for cell, values in per_token.items()} == dict.fromkeys(per_token, 4)
+
+
+def test_windows_that_see_the_same_steps_have_the_grid_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search takes 0.1 s, and an experiment asks for its windows, its idle times and each device."""
+    sought = Mock(side_effect=fit_long_grid)
+    monkeypatch.setattr(rhythm, "fit_long_grid", sought)
+    windows = list(read_traces(QUIET))
+    energy, power = joined(windows)
+    energy[:, :2] += 1.0  # no other test has asked for these
+    found = [find_rhythm(energy, power, window.t0 + 1.0, window.t1 + 1.0) for window in windows]
+    assert sought.call_count == 1
+    assert all(one == found[0] for one in found)
+    find_rhythm(energy[50:], power, 0.0, energy[-1, 0])
+    assert sought.call_count == 2, "other steps may have another grid"
 
 
 def test_what_the_windows_alone_would_not_tell() -> None:
