@@ -12,6 +12,12 @@ from pytest_llem.runners.fields import Fields
 FATAL = frozenset({"gpu_shared", "device_lost", "below_physical_floor", "no_windows"})
 """Codes that make a result invalid besides those of the estimators (:mod:`pytest_llem.energy.validity`)."""
 
+FROM_ENERGY = ("energy_above_idle_j", "energy_optimality", "prefill_energy_j", "decode_energy_j")
+"""Figures that have reasons of their own to be null where there is an energy."""
+
+NO_IDLE_POWER = "idle power is unknown"
+NO_SIZE = "the model's size is not known"
+
 
 def quality(seen: Observed, notes: Sequence[str]) -> Fields:
     """Warm-up, throttling, the recorder's cost, versions and warnings, the last of which are ``notes``."""
@@ -71,7 +77,7 @@ def missing(done: Fields, reasons: Sequence[str]) -> dict[str, str]:
         "energy_per_total_token_j": no_energy,
         "energy_per_request_j": no_energy,
         "mean_power_w": no_energy,
-        "energy_above_idle_j": "idle power is unknown",
+        "energy_above_idle_j": NO_IDLE_POWER,
         "idle_power_w": "this meter has no idle power" if host else "too few samples without the worker",
         "loaded_idle_power_w": "this meter has no idle power" if host else "no idle time beside the windows",
         "cross_check": "there is no second source",
@@ -82,10 +88,21 @@ def missing(done: Fields, reasons: Sequence[str]) -> dict[str, str]:
         "tpot_s": "the backend did not time first tokens",
         "itl_s": "token times were not asked for (measure.token_times)",
         "peak_memory_bytes": "neither NVML nor the worker could tell",
-        "mfu": "the peak of this device is not known",
-        "energy_optimality": "the bandwidth and peak of this device are not known",
-        "flops": "the model's size is not known",
+        "mfu": NO_SIZE if done.get("flops") is None else "the peak of this device is not known",
+        "energy_optimality": _why_no_optimality(done),
+        "flops": NO_SIZE,
         "throttled": "this meter reads no throttle reasons",
         "start_temperature_c": "this meter reads no temperature",
     }
+    if done["energy_j"] is None:
+        why |= dict.fromkeys(FROM_ENERGY, no_energy)
     return {name: reason for name, reason in why.items() if done.get(name) is None}
+
+
+def _why_no_optimality(done: Fields) -> str:
+    """What is lacking beside the energy."""
+    if done.get("flops") is None:
+        return NO_SIZE
+    if done.get("mfu") is None:
+        return "the bandwidth and peak of this device are not known"
+    return NO_IDLE_POWER if done["idle_power_w"] is None else "the size of the model's weights or cache is not known"
