@@ -50,6 +50,7 @@ def test_cycles_and_variants_of_the_command_line_are_in_place_of_the_studys(load
     [
         ({"variants": "{x: {git: HEAD}, y: {}}"}, "--llem-variants:1: variants.x.git: the study is in no repository"),
         ({"variants": "{x: :}"}, "--llem-variants:1: not valid YAML"),
+        ({"variants": "{x: {imgae: a}, y: }"}, r"--llem-variants:1: variants.x.imgae: .* \(did you mean image\?\)"),
         ({"variants": "3"}, "--llem-variants:1: variants: expected a mapping, got 3"),
         ({"cycles": 0}, "--llem-cycles: execution.cycles: expected"),
     ],

@@ -61,7 +61,7 @@ def fields(model: type[BaseModel]) -> dict[tuple[str, ...], Fields]:
     found: dict[tuple[str, ...], Fields] = {}
     for name, info in model.model_fields.items():
         options = list(_options(info.annotation))
-        models = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+        models = [option for option in options if _is_model(option)]
         origins = {get_origin(option) for option in options}
         found[(name,)] = Fields(list in origins, bool(models), dict in origins and not models)
         for inner in models:
@@ -140,8 +140,24 @@ def _mistake(key: Key, group: Sequence[ErrorDetails], model: type[BaseModel]) ->
 
 
 def _below(model: type[BaseModel], above: tuple[str, ...]) -> list[str]:
-    """The names of the fields of what lies at ``above``."""
-    return [path[-1] for path in fields(model) if path[:-1] == above]
+    """The names of the fields of what lies at ``above``, through mappings whose keys may be any."""
+    found: list[Any] = [model]
+    for part in above:
+        options = [option for one in found for option in _at(one, part)]
+        found = [option for option in options if get_origin(option) is dict or _is_model(option)]
+    return [name for one in found if _is_model(one) for name in one.model_fields]
+
+
+def _at(holder: Any, key: str) -> Iterator[Any]:
+    """The alternatives of what a model or a mapping holds under ``key``."""
+    if get_origin(holder) is dict:
+        yield from _options(get_args(holder)[1])
+    elif key in holder.model_fields:
+        yield from _options(holder.model_fields[key].annotation)
+
+
+def _is_model(option: Any) -> bool:
+    return isinstance(option, type) and issubclass(option, BaseModel)
 
 
 def _expected(detail: ErrorDetails) -> list[str]:
