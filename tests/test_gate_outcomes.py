@@ -67,7 +67,19 @@ def test_first_failure_stops_and_is_what_runs_again(studies: Studies) -> None:
     assert len(studies.runs()) == 2
 
 
-def test_a_test_that_is_tried_again_has_one_entry(studies: Studies) -> None:
+@pytest.mark.parametrize(("counts_as", "again"), [("pass", {FAILS}), ("fail", {FAILS, UNSURE})])
+def test_an_undecided_cell_runs_again_if_it_counts_as_failed(studies: Studies, counts_as: str, again: set[str]) -> None:
+    studies.write(MIXED)
+    options = ("-o", "cache_dir=.cache", f"--llem-inconclusive={counts_as}")
+    assert studies.run(*options).ret == 1
+    found = studies.run("--lf", *options, "--llem-results=again")
+    found.assert_outcomes(failed=len(again))
+    assert found.ret == 1
+    assert {path.parent.name for path in studies.pytester.path.glob("again/*/*/result.json")} == again
+
+
+@pytest.mark.parametrize("counts_as", ["pass", "fail"])
+def test_a_test_that_is_tried_again_has_one_entry(studies: Studies, counts_as: str) -> None:
     studies.write(MIXED)
     studies.pytester.makeconftest(  # what pytest-rerunfailures does
         """
@@ -89,12 +101,28 @@ def test_a_test_that_is_tried_again_has_one_entry(studies: Studies) -> None:
             return True
         """
     )
-    found = studies.run("--junitxml=out.xml", "--json-report", "-k", "n1 or n2")
+    found = studies.run("--junitxml=out.xml", "--json-report", f"--llem-inconclusive={counts_as}")
+    bad = [name for name in STATUSES if name == FAILS or (name == UNSURE and counts_as == "fail")]
     assert found.ret == 1
-    assert studies.statuses() == {PASSES: "passed", FAILS: "over_budget"}
+    assert found.parseoutcomes()["rerun"] == len(bad)
+    assert (found.parseoutcomes()["passed"], found.parseoutcomes()["failed"]) == (3 - len(bad), len(bad))
+    assert studies.statuses() == STATUSES | ({UNSURE: "failed"} if UNSURE in bad else {})
+    assert set(studies.results()) == set(STATUSES)
     cases = ET.parse(studies.pytester.path / "out.xml").getroot().findall(".//testcase")
-    names = [[found.get("name") for found in case.iter("property")].count("llem.verdict") for case in cases]
-    assert names == [1, 0, 1], "JUnit itself has a case for each try; only the last one has figures"
+    verdicts = [
+        (case.get("name"), one.get("value"))
+        for case in cases
+        for one in case.iter("property")
+        if one.get("name") == "llem.verdict"
+    ]
+    assert verdicts == [
+        (f"mixed[{name}]", verdict)
+        for name, verdict in ((PASSES, "passed"), (FAILS, "over_budget"), (UNSURE, "inconclusive"))
+    ]
+    assert len(cases) == 3 + len(bad), "JUnit itself has a case for each try; only the last one has figures"
+    told = json.loads((studies.pytester.path / ".report.json").read_text())
+    assert [test["outcome"] for test in told["tests"]] == ["failed" if name in bad else "passed" for name in STATUSES]
+    assert told["exitcode"] == 1
 
 
 def test_expected_failures_leave_the_run_green(studies: Studies) -> None:
