@@ -1,6 +1,7 @@
 """pytest-llem: the energy of LLM inference, measured and tested.
 
 Importing this package imports nothing heavy. What is listed in ``__all__`` is stable; the rest is not.
+Nothing is asserted here, so pytest need not ask why ``llem`` imported it first: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations

@@ -112,6 +112,7 @@ def test_run_maps_exit_statuses(studies: Studies) -> None:
     good = llem(studies, "run", "study.yaml", *quick(studies))
     assert (good.returncode, good.stderr) == (0, "")
     assert "energy: mine" in good.stdout
+    assert "warning" not in good.stdout
     dear = llem(studies, "run", "-k", "out1", "--llem-budget=e2el_s<=0", "study.yaml", *quick(studies))
     assert dear.returncode == 1
     assert "instant-out2" not in dear.stdout, "pytest's own options go to pytest, wherever they stand"
