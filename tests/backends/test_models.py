@@ -12,6 +12,7 @@ import pytest
 
 from pytest_llem.backends import models, tiny
 from pytest_llem.errors import BackendError
+from pytest_llem.study.pytorch import SHAPES
 
 WEIGHTS = "a1e14f0c50910338e0f285a66f735f2935369a357baf7093b5d19ea4305c4e91"  # sha256
 PUBLISHED_PARAMETERS = {  # the model cards' exact counts
@@ -105,12 +106,18 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
     assert caught.value.hint == "set XDG_CACHE_HOME to a folder that can be written"
 
 
-def test_an_unknown_shape_lists_the_known_ones() -> None:
-    with pytest.raises(BackendError, match="shape:lama-1b") as caught:
-        models.model_folder("shape:lama-1b")
-    assert caught.value.hint is not None
-    assert "did you mean shape:llama-1b?" in caught.value.hint
-    assert all(f"shape:{name}" in caught.value.hint for name in models.SHAPES)
+def test_every_shape_that_a_study_may_name_is_here_and_no_other() -> None:
+    folders = {file.parent.name for file in models.model_folder("shape:llama-1b").parent.glob("*/config.json")}
+    assert folders - {"tiny"} == set(SHAPES)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "hint"),
+    [("tinny", "did you mean tiny?"), ("Qwen/Qwen9", "a hub id such as"), ("./mine", None), ("shape:llama-1b", None)],
+)
+def test_a_name_that_no_library_knows_gets_a_hint(model_id: str, hint: str | None) -> None:
+    found = models.id_hint(model_id)
+    assert found is None if hint is None else hint in str(found)
 
 
 def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id(
@@ -122,7 +129,7 @@ def test_a_folder_that_is_not_there_is_never_taken_for_a_hub_id(
     assert caught.value.hint == f"looked from {tmp_path}"
 
 
-@pytest.mark.parametrize("name", models.SHAPES)
+@pytest.mark.parametrize("name", SHAPES)
 def test_a_shape_has_the_published_number_of_parameters(name: str) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM

@@ -239,13 +239,6 @@ def test_a_model_that_is_not_there_is_one_error(tmp_path: Path) -> None:
         PytorchBackend().load(experiment(model={"id": str(tmp_path)}), quiet)
 
 
-def test_an_unknown_shape_is_refused_before_anything_is_imported() -> None:
-    with pytest.raises(BackendError, match="unknown shape"):
-        PytorchBackend().check(experiment(model={"id": "shape:gpt-9"}))
-    with pytest.raises(BackendError, match="unknown shape"):
-        PytorchBackend().check(experiment(pytorch={"assistant_model": "shape:gpt-9"}))
-
-
 def test_a_shape_cannot_be_quantised() -> None:
     config = experiment(model={"id": "shape:qwen2.5-0.5b"}, pytorch={"quantization": {"load_in_8bit": True}})
     with pytest.raises(BackendError, match="has no weights to read"):

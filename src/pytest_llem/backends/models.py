@@ -7,7 +7,6 @@ so its weights are drawn on the device.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shutil
@@ -17,16 +16,17 @@ from pathlib import Path
 from pytest_llem.backends import tiny
 from pytest_llem.errors import BackendError
 from pytest_llem.study.identity import is_folder
+from pytest_llem.study.pytorch import SHAPE
+from pytest_llem.study.wording import did_you_mean
 
-_SHAPE = "shape:"
 _BUILT_IN = Path(__file__).with_name("built_in")
-SHAPES = sorted(file.parent.name for file in _BUILT_IN.glob("*/config.json") if file.parent.name != "tiny")
+_ID_HINT = "write tiny, shape:NAME, a hub id such as Qwen/Qwen2.5-0.5B, or a folder that begins with ./ or /"
 _CACHE_HINT = "set XDG_CACHE_HOME to a folder that can be written"
 
 
 def is_shape(model_id: str) -> bool:
     """Whether only dimensions are published here: weights are drawn on the device, there is no tokenizer."""
-    return model_id.startswith(_SHAPE)
+    return model_id.startswith(SHAPE)
 
 
 def has_random_weights(model_id: str) -> bool:
@@ -35,16 +35,15 @@ def has_random_weights(model_id: str) -> bool:
 
 
 def model_folder(model_id: str) -> Path:
-    """The folder of a built-in model; raises BackendError for an unknown shape."""
-    if model_id == "tiny":
-        return _tiny()
-    name = model_id.removeprefix(_SHAPE)
-    if name not in SHAPES:
-        near = difflib.get_close_matches(name, SHAPES, n=1)
-        known = ", ".join(f"{_SHAPE}{shape}" for shape in SHAPES)
-        guess = f"did you mean {_SHAPE}{near[0]}? " if near else ""
-        raise BackendError(f"unknown shape {model_id!r}", hint=f"{guess}known are: {known}")
-    return _BUILT_IN / name
+    """The folder of a built-in model; raises BackendError where ``tiny`` cannot be written."""
+    return _tiny() if model_id == "tiny" else _BUILT_IN / model_id.removeprefix(SHAPE)
+
+
+def id_hint(model_id: str) -> str | None:
+    """What to look at when a library has no model of that name: a built-in's, and a folder's, need no advice."""
+    if has_random_weights(model_id) or is_folder(model_id):
+        return None
+    return did_you_mean(model_id, ["tiny"], otherwise=_ID_HINT)
 
 
 def model_source(model_id: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_llem.backends import tokenizer
 from pytest_llem.backends.base import Completion, Engine, Marker, ModelFacts, Prompts, Say
 from pytest_llem.backends.memory import CudaPeak, ProcessPeak
-from pytest_llem.backends.models import has_random_weights, is_shape, model_folder
+from pytest_llem.backends.models import has_random_weights
 from pytest_llem.backends.pytorch_options import generation_options, loading_key, loading_options, pytorch_section
 from pytest_llem.backends.pytorch_steps import StepClock
 from pytest_llem.backends.refusals import refusals
@@ -41,9 +41,6 @@ class PytorchBackend:
             raise BackendError("bitsandbytes is not installed", hint="pip install bitsandbytes")
         loading_options(config)
         generation_options(config)
-        for model_id in (config.model.id, section.assistant_model):
-            if model_id is not None and is_shape(model_id):
-                model_folder(model_id)
 
     def load(self, config: ExperimentConfig, say: Say) -> Engine:
         from pytest_llem.backends.pytorch_load import load_assistant, load_model

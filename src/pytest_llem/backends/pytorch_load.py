@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from pytest_llem.backends.models import is_shape, model_folder, model_source
+from pytest_llem.backends.models import id_hint, is_shape, model_folder, model_source
 from pytest_llem.backends.pytorch_options import loading_options, pytorch_section
 from pytest_llem.backends.refusals import refusals
 from pytest_llem.errors import BackendError, MissingDependency
@@ -22,7 +22,7 @@ def load_model(config: ExperimentConfig) -> PreTrainedModel:
     """The model in evaluation mode, every weight on the metered device(s); raises BackendError."""
     import torch
 
-    with refusals(f"{config.model.id} cannot be loaded"):
+    with refusals(f"{config.model.id} cannot be loaded", id_hint(config.model.id)):
         model = _from_shape(config) if is_shape(config.model.id) else _from_weights(config)
         model.eval()
         _require_on_device(model, config)

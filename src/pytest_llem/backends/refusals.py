@@ -13,14 +13,14 @@ _MEMORY_HINT = (
 
 
 @contextmanager
-def refusals(doing: str) -> Iterator[None]:
+def refusals(doing: str, hint: str | None = None) -> Iterator[None]:
     """Whatever a library raises inside becomes a BackendError "``doing``: its reason"; an LlemError passes through."""
     try:
         yield
     except LlemError:
         raise
     except Exception as error:
-        hint = _MEMORY_HINT if type(error).__name__ == "OutOfMemoryError" else None
+        hint = _MEMORY_HINT if type(error).__name__ == "OutOfMemoryError" else hint
         raise BackendError(f"{doing}: {_reason(error)}", hint=hint) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_llem.backends.models import has_random_weights, is_shape, model_source, prompt_vocabulary
+from pytest_llem.backends.models import has_random_weights, id_hint, is_shape, model_source, prompt_vocabulary
 from pytest_llem.backends.refusals import refusals
 from pytest_llem.errors import BackendError, MissingDependency
 from pytest_llem.study.config import ExperimentConfig
@@ -47,7 +47,7 @@ def _load(config: ExperimentConfig) -> tuple[str, Any]:
         from transformers import AutoTokenizer
     except ImportError:
         raise MissingDependency("transformers", "transformers") from None
-    with refusals(f"the tokenizer of {name} cannot be loaded"):
+    with refusals(f"the tokenizer of {name} cannot be loaded", id_hint(name)):
         return name, AutoTokenizer.from_pretrained(
             model_source(name),
             revision=None if config.model.tokenizer else config.model.revision,

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, field_validator
 
 from pytest_llem.errors import ValueRefused
-from pytest_llem.study.pytorch import Dtype, PytorchConfig
+from pytest_llem.study.pytorch import Dtype, ModelId, PytorchConfig
 from pytest_llem.study.strict import Strict
 from pytest_llem.study.vllm import VllmConfig
 from pytest_llem.study.wording import did_you_mean, shown
@@ -31,7 +31,7 @@ DATASET_SUFFIXES = (".jsonl", ".csv")
 class ModelSpec(Strict):
     """Which model: ``tiny`` and ``shape:NAME`` are built in (random weights), else a hub id or a folder."""
 
-    id: Text
+    id: ModelId
     revision: str | None = None
     dtype: Dtype | None = None
     trust_remote_code: bool = False

@@ -9,10 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue
 
+from pytest_llem.errors import ValueRefused
 from pytest_llem.study.strict import Section, Strict
+from pytest_llem.study.wording import did_you_mean, listed, shown
 
+SHAPE = "shape:"
+SHAPES = ("llama-1b", "llama-8b", "qwen2.5-0.5b")
+
+
+def _no_unknown_shape(model_id: str) -> str:
+    known = [SHAPE + name for name in SHAPES]
+    if model_id.startswith(SHAPE) and model_id not in known:
+        hint = did_you_mean(model_id, known, otherwise=f"known are {listed(known, 'and')}")
+        raise ValueRefused(f"{shown(model_id)} is not a built-in shape", hint=hint)
+    return model_id
+
+
+ModelId = Annotated[str, Field(min_length=1), AfterValidator(_no_unknown_shape)]
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -77,7 +92,7 @@ class PytorchConfig(Section):
     ignore_eos: bool = True
     # speculation
     prompt_lookup_num_tokens: Count | None = None
-    assistant_model: Annotated[str, Field(min_length=1)] | None = None
+    assistant_model: ModelId | None = None
     extra: dict[str, JsonValue] = Field(default_factory=dict)
 
     def contradictions(self) -> Iterator[str]:

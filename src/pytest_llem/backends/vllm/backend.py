@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_llem.backends import tokenizer
 from pytest_llem.backends.base import Engine, Say
-from pytest_llem.backends.models import is_shape, model_folder
+from pytest_llem.backends.models import is_shape
 from pytest_llem.backends.vllm import options, versions
 from pytest_llem.backends.vllm.engine import LoadedVllm
 from pytest_llem.backends.vllm.processes import EngineProcesses
@@ -27,13 +27,11 @@ class VllmBackend:
         """Raise BackendError for what cannot work, before vLLM is imported."""
         versions.require_supported(versions.installed())
         options.require_possible_length(config)
-        if is_shape(config.model.id):
-            model_folder(config.model.id)
-            if options.needs_text(config) and config.model.tokenizer is None:
-                raise BackendError(
-                    f"{config.model.id} has no tokenizer, which vLLM needs for `beam_search` and `sampling.stop`",
-                    hint="name one in model.tokenizer, or use tiny",
-                )
+        if is_shape(config.model.id) and options.needs_text(config) and config.model.tokenizer is None:
+            raise BackendError(
+                f"{config.model.id} has no tokenizer, which vLLM needs for `beam_search` and `sampling.stop`",
+                hint="name one in model.tokenizer, or use tiny",
+            )
 
     def load(self, config: ExperimentConfig, say: Say) -> Engine:
         notes = [*versions.require_supported(versions.installed())]
