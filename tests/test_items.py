@@ -182,12 +182,52 @@ def test_a_field_that_the_fixture_does_not_have(studies: Studies) -> None:
     result.stdout.fnmatch_lines(["*llem.run() has no field 'batch_sise'", "*did you mean 'batch_size'?"])
 
 
+def test_what_fails_in_the_fixture_shows_the_test_and_no_line_of_ours(studies: Studies) -> None:
+    studies.pytester.makepyfile(
+        """
+        import pytest
+
+        def test_field(llem): llem.run(batch_sise=4)
+        def test_type(llem): llem.run(batch_size="4")
+        def test_experiment(llem): llem.run(model="none", backend="instant", instant={"behaviour": "fail"})
+
+        @pytest.mark.llem_budget(e2el_s=0)
+        def test_budget(llem): llem.run(model="none", backend="instant", measure={"warmup": 0, "min_window_s": 0.1})
+        """
+    )
+    result = studies.run()
+    result.assert_outcomes(failed=4)
+    text = result.stdout.str()
+    assert text.count("llem.run(") > 4
+    assert "src/pytest_llem" not in text
+
+
+def test_a_limit_on_a_test_without_experiments_is_told(studies: Studies) -> None:
+    studies.pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.llem_budget(energy_j=1)
+        def test_without(): pass
+
+        @pytest.mark.llem_budget(energy_j=1)
+        class TestSome:
+            def test_inherited(self): pass
+        """
+    )
+    result = studies.run()
+    result.assert_outcomes(passed=2, warnings=1)
+    result.stdout.fnmatch_lines(["*.py:3: *test_without: llem_budget limits nothing: the test does not use*"])
+
+
 def test_inconclusive_can_pass_fail_or_skip(studies: Studies):
     studies.write(FOUR)
     budget = ("--llem-budget", "energy_per_output_token_j<=1000", "--llem-meter=replay:missing")
     assert studies.run(*budget, "-k", "n1-out16").ret == 1  # no such file: the cell fails, with the file's name
     undecided = ("--llem-budget", "mfu>=0.5", "-k", "n1-out16")
-    studies.run(*undecided).assert_outcomes(passed=1, warnings=1)
+    passed = studies.run(*undecided)
+    passed.assert_outcomes(passed=1, warnings=1)
+    passed.stdout.fnmatch_lines(["*study.yaml:6: LlemWarning: *: inconclusive: mfu >= 0.500, found –: *"])
     studies.run(*undecided, "--llem-inconclusive=fail").assert_outcomes(failed=1)
     studies.run(*undecided, "--llem-inconclusive=skip").assert_outcomes(skipped=1)
 

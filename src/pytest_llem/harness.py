@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from pytest_llem.errors import LlemError
 from pytest_llem.nodes import overrides_of
 from pytest_llem.options import options_of
-from pytest_llem.reporting import conclude, flat_figures, set_properties
+from pytest_llem.reporting import OverBudget, conclude, flat_figures, set_properties
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import RunFolder
 from pytest_llem.session import stamp_of
@@ -47,6 +48,14 @@ class Llem:
         ``fields`` are those of a study file (``model``, ``backend``, ``dataset``, ``max_output_tokens``, ``measure``);
         the fields of the backend's own section may be given directly (``batch_size=4``). Raises StudyError for a field
         that does not exist, and fails the test when a budget is broken."""
+        __tracebackhide__ = methodcaller("errisinstance", (LlemError, OverBudget))
+        try:
+            return self._run(fields)
+        except (LlemError, OverBudget) as error:
+            error.__traceback__ = None  # made for reading: of the way that it came only the test's own line helps
+            raise
+
+    def _run(self, fields: dict[str, Any]) -> ExperimentResult:
         self._runs += 1
         item, config = self._item, self._item.config
         options, (file, _, test) = options_of(config), item.nodeid.partition("::")

@@ -121,6 +121,15 @@ def pytest_collect_file(
     return collectors
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A limit on a test that runs no experiment would hold whatever happens, so it is told."""
+    limited = any(mark.name == "llem_budget" for mark in item.own_markers)  # a class may have some tests without
+    if limited and "llem" not in getattr(item, "fixturenames", ("llem",)):
+        from pytest_llem.reporting import LlemWarning
+
+        item.warn(LlemWarning(f"{item.name}: llem_budget limits nothing: the test does not use the fixture llem"))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     if "pytest_llem.nodes" in sys.modules and not session.config.getoption("collectonly"):

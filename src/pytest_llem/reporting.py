@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import pytest
@@ -95,9 +94,8 @@ def conclude(item: pytest.Item, result: ExperimentResult) -> None:
     if "fail" in outcomes or ("inconclusive" in outcomes and options.inconclusive == "fail"):
         raise OverBudget(result)
     if "inconclusive" in outcomes:
-        text = f"{result.study}[{result.cell_id}]: " + "; ".join(
-            f"{v.metric}: inconclusive, {v.reason}" for v in result.verdicts if v.outcome == "inconclusive"
-        )
+        undecided = [judged(verdict) for verdict in result.verdicts if verdict.outcome == "inconclusive"]
+        text = f"{result.study}[{result.cell_id}]: inconclusive: {'; '.join(undecided)}"
         if options.inconclusive == "skip":
             pytest.skip(text)
-        warnings.warn(LlemWarning(text), stacklevel=1)
+        item.warn(LlemWarning(text))
