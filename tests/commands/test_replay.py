@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llem.commands.replay import replay, replay_json
+from pytest_llem.commands.replay import replay, replay_json, replay_text
 from pytest_llem.energy.simulate import pulse, simulate
-from pytest_llem.energy.trace import dump_traces
+from pytest_llem.energy.trace import ESTIMATED, dump_traces
 
 
 @pytest.fixture
@@ -38,3 +38,15 @@ def test_the_method_is_the_one_asked_for(recording: Path) -> None:
     assert replay(recording, "counter_delta")[0].method == "counter_delta"
     with pytest.raises(ValueError, match="unknown method"):
         replay(recording, "guess")
+
+
+def test_an_estimate_is_never_taken_for_a_measurement(recording: Path, tmp_path: Path) -> None:
+    measured = replay_text(replay(recording)).splitlines()[0]
+    assert "ESTIMATED" not in measured
+    guess = simulate(pulse(10.0, 10.5, 500.0), 10.0, 10.5, name="guess")
+    path = tmp_path / "guess.json.gz"
+    path.write_bytes(dump_traces([replace(guess, extra=guess.extra | {ESTIMATED: "yes"})]))
+    (found,) = replay(path)
+    assert found.valid
+    assert found.reasons == ("estimated_energy",)
+    assert replay_text([found]).splitlines()[0].endswith("[bracketed]  ESTIMATED")

@@ -10,9 +10,11 @@ from pytest_llem.report.benchmark_json import DEFAULT_METRICS, benchmark_json
 from pytest_llem.report.gate_text import cycle_lines
 from pytest_llem.report.markdown import cycles_markdown, results_markdown
 from pytest_llem.report.study_json import study_json
-from pytest_llem.report.table import figures_of, layout, row
+from pytest_llem.report.table import Row, figures_of, layout, row, status_of
 from pytest_llem.results.baseline import write_baseline
 from pytest_llem.results.judgement import Runs, failures
+from pytest_llem.results.manifest import Entry
+from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import write_text
 
 
@@ -38,11 +40,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _row(entry: Entry, result: ExperimentResult | None) -> Row:
+    return row(entry.cell_id, {} if result is None else figures_of(result), status_of(entry.status, result))
+
+
 def _table(runs: Runs) -> list[str]:
     lines = []
     for study in runs.studies:
-        found = {result.cell_id: figures_of(result) for result in study.results}
-        rows = [row(entry.cell_id, found.get(entry.cell_id, {}), entry.status) for entry in study.manifest.cells]
+        found = {result.cell_id: result for result in study.results}
+        rows = [_row(entry, found.get(entry.cell_id)) for entry in study.manifest.cells]
         header, body = layout(rows, shutil.get_terminal_size().columns)
         lines += [f"{study.manifest.study}, {study.manifest.run_id}: {study.manifest.status}", header]
         lines += [text + verdict for text, verdict, _ in body]

@@ -16,7 +16,7 @@ from pytest_llem.energy.estimators.knots import Knots, find_knots
 from pytest_llem.energy.meter import Device, MeterInfo, PowerRead
 from pytest_llem.energy.record_format import Header, RecorderCost, slow_counter_pause_s
 from pytest_llem.energy.rhythm import find_rhythm
-from pytest_llem.energy.trace import GAP_S, POWER_LIMIT_W, STEPLESS, Mark, Samples, Trace
+from pytest_llem.energy.trace import ESTIMATED, GAP_S, POWER_LIMIT_W, STEPLESS, Mark, Samples, Trace
 from pytest_llem.errors import MeterError
 
 EMPTY: Samples = np.empty((0, 3))
@@ -123,6 +123,7 @@ class Recording:
             GAP_S: str(max(slow_s, quiet_s + LATE_S)),
             **({} if device.power_limit_w is None else {POWER_LIMIT_W: str(device.power_limit_w)}),
             **({STEPLESS: "yes"} if self._stepless else {}),
+            **({} if self.meter.measured else {ESTIMATED: "yes"}),
         }
 
     def mean_power(self, device_uuid: str, start: float, end: float) -> tuple[float, float, float] | None:

@@ -25,8 +25,10 @@ Samples = Floats
 """Shape (n, 3); the columns are told at :class:`Trace`."""
 
 MILLI = 1000.0
+_HINT = "a trace.json.gz lies beside each result.json"
 
 # What a recorder may say of meter and device in ``Trace.extra``:
+ESTIMATED = "estimated"  # "yes": the meter does not measure
 STEPLESS = "counter_stepless"  # "yes": the counter has no steps to be found
 GAP_S = "counter_gap_s"  # the longest pause (s) between counter reads that is made on purpose
 POWER_LIMIT_W = "power_limit_w"  # the device's limit (W)
@@ -90,9 +92,10 @@ def read_traces(path: Path) -> tuple[Trace, ...]:
         raw = path.read_bytes()
         data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
     except (OSError, EOFError, ValueError) as error:
-        raise TraceError(f"{path}: cannot be read as a trace: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise TraceError(f"{path}: cannot be read as a trace: {why}", hint=_HINT) from None
     if not isinstance(data, dict) or not isinstance(data.get("traces"), list):
-        raise TraceError(f"{path}: no list 'traces'", hint="a trace file is written beside each result.json")
+        raise TraceError(f"{path}: no list 'traces'", hint=_HINT)
     for key, unit in (("counter_unit", "mJ"), ("power_unit", "mW")):
         if data.get(key, unit) != unit:
             raise TraceError(f"{path}: {key} is {data[key]!r}, expected {unit!r}")

@@ -38,6 +38,12 @@ def figures_of(result: ExperimentResult) -> dict[str, Scalar]:
     }
 
 
+def status_of(status: str, result: ExperimentResult | None) -> str:
+    """The manifest's status, with ``inconclusive`` for what passed only because nothing could be decided."""
+    undecided = result is not None and any(verdict.outcome == "inconclusive" for verdict in result.verdicts)
+    return "inconclusive" if status == "passed" and undecided else status
+
+
 def row(name: str, found: Mapping[str, Scalar], status: str) -> Row:
     """A row from the flat figures of a report."""
     low, high = _number(found, f"{_ENERGY}_low"), _number(found, f"{_ENERGY}_high")

@@ -94,7 +94,10 @@ def make_result(run: str, cell_id: str, cycle: int, config: dict[str, Any], numb
             valid=not invalid,
             reasons=("estimated_energy",) if estimated else ("sources_disagree",) if invalid else (),
             notes=("the counter and the power samples differ by 6.1 %",) if invalid else (),
-            missing={"itl_s": "token times were not asked for (measure.token_times)"},
+            missing={
+                "itl_s": "token times were not asked for (measure.token_times)",
+                **({"throttled": "this meter reads no throttle reasons"} if estimated else {}),
+            },
         ),
         versions={"torch": "2.13.0", **({"vllm": "0.26.0"} if load.vllm else {"transformers": "5.17.0"})},
         warnings=() if settled else ("the warm-up did not settle: the last passes varied by 9 %",),

@@ -30,6 +30,7 @@ def test_devices_notes_and_environment(tmp_path: Path):
     gpu, cpu = devices(data.cells)
     assert (gpu.last.name, len(gpu.uses), gpu.driver, gpu.hottest_c) == ("NVIDIA H200", 45, "580.159.04", 58.0)
     assert (cpu.last.name, len(cpu.uses), cpu.last.power_limit_w) == ("CPU (estimate)", 1, None)
+    assert (gpu.throttled, cpu.throttled) == ("none seen", "–"), "who reads no reasons has seen nothing"
     reasons = {note.code: note for note in dict(notes(data.cells))["Reason codes"]}
     assert (reasons["sources_disagree"].invalid, reasons["sources_disagree"].flag) == (1, "INVALID")
     assert (reasons["estimated_energy"].invalid, reasons["estimated_energy"].flag) == (0, "ESTIMATED")
@@ -54,5 +55,5 @@ def test_damage_is_told_and_does_not_spread(tmp_path: Path):
 
 
 def test_no_manifest_is_an_error(tmp_path: Path):
-    with pytest.raises(ResultError, match=r"manifest\.json"):
+    with pytest.raises(ResultError, match="there is no run here"):
         gather(tmp_path)

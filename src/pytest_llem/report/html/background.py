@@ -26,10 +26,11 @@ MEANINGS = {
 
 @dataclass(frozen=True)
 class DeviceUse:
-    """A device and what it did in this run; ``driver``: as its traces say."""
+    """A device and what it did in this run; ``driver``: as its traces say; ``watched``: whether throttling was read."""
 
     uses: list[DeviceEnergy]
     driver: str
+    watched: bool
 
     @property
     def last(self) -> DeviceEnergy:
@@ -40,8 +41,9 @@ class DeviceUse:
         return max((t for use in self.uses if (t := use.max_temperature_c) is not None), default=None)
 
     @property
-    def throttled(self) -> list[str]:
-        return list(dict.fromkeys(reason for use in self.uses for reason in use.throttle_reasons))
+    def throttled(self) -> str:
+        seen = ", ".join(dict.fromkeys(reason for use in self.uses for reason in use.throttle_reasons))
+        return seen or ("none seen" if self.watched else NONE)
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,15 @@ def devices(cells: Sequence[CellRow]) -> list[DeviceUse]:
     """The devices in the order of first use."""
     used: dict[str, list[DeviceEnergy]] = {}
     drivers: dict[str, str] = {}
+    watched: set[str] = set()
     for cell in cells:
         for device in cell.result.devices if cell.result is not None else ():
             used.setdefault(device.uuid, []).append(device)
             if cell.power is not None and cell.power.driver:
                 drivers.setdefault(device.uuid, cell.power.driver)
-    return [DeviceUse(uses, drivers.get(uuid, NONE)) for uuid, uses in used.items()]
+            if cell.result is not None and "throttled" not in cell.result.validity.missing:
+                watched.add(device.uuid)
+    return [DeviceUse(uses, drivers.get(uuid, NONE), uuid in watched) for uuid, uses in used.items()]
 
 
 def ways(cells: Sequence[CellRow]) -> list[tuple[str, ...]]:

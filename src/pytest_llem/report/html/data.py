@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from pytest_llem.errors import TraceError
 from pytest_llem.report.html.power import Power, thin
 from pytest_llem.report.html.roofline import Position, position
+from pytest_llem.report.table import status_of
 from pytest_llem.results.comparison import Report
 from pytest_llem.results.manifest import Entry, Manifest
 from pytest_llem.results.model import ExperimentResult
@@ -38,11 +39,8 @@ class CellRow:
 
     @property
     def outcome(self) -> str:
-        """The manifest's status, with ``inconclusive`` for what passed only because nothing could be decided."""
-        undecided = self.result is not None and any(v.outcome == "inconclusive" for v in self.result.verdicts)
-        if self.problem is not None:
-            return "error"
-        return "inconclusive" if self.entry.status == "passed" and undecided else self.entry.status
+        """What the page says of it."""
+        return "error" if self.problem is not None else status_of(self.entry.status, self.result)
 
     @property
     def estimated(self) -> bool:
