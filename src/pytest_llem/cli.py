@@ -262,6 +262,7 @@ def _config(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def _import(arguments: argparse.Namespace, rest: list[str]) -> int:
     from pytest_llem.commands.importing import convert
+    from pytest_llem.results.store import write_text
 
     output: Path | None = arguments.output
     if output is not None and output.exists():
@@ -272,7 +273,7 @@ def _import(arguments: argparse.Namespace, rest: list[str]) -> int:
     if output is None:
         print(text, end="")
     else:
-        output.write_text(text)
+        write_text(output, text)
     return 0
 
 

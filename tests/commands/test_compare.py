@@ -9,6 +9,7 @@ import pytest
 
 from pytest_llem.cli import main
 from pytest_llem.results.baseline import make_baseline, write_baseline
+from pytest_llem.results.model import Verdict
 from tests.results.runs import cycles, device, noisy, write_run
 
 RULE = "--fail-on=energy_per_output_token_j:2%"
@@ -97,6 +98,26 @@ def test_report_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert told["comparison"] is None
 
 
+def test_a_baseline_has_the_name_that_it_was_saved_under(
+    before: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = now(tmp_path, 1.0)
+    assert main(["compare", "main", run, RULE]) == 2
+    kept = Path("llem-results", "baselines", "main.json")
+    kept.parent.mkdir(parents=True)
+    Path(before).rename(kept)
+    assert main(["compare", "main", run, RULE]) == 0
+
+
+def test_a_report_calls_inconclusive_what_the_run_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    undecided = Verdict(metric="energy_j", max=1.0, value=1.0, outcome="inconclusive")
+    assert main(["report", now(tmp_path, 1.0, verdicts=(undecided,))]) == 0
+    table = capsys.readouterr().out
+    assert "inconclusive" in table
+    assert "passed" not in table
+
+
 def test_report_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 1
-    assert "cannot be read as a manifest" in capsys.readouterr().err
+    assert "there is no run here" in capsys.readouterr().err

@@ -340,6 +340,14 @@ def test_printed_where_no_file_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert "--llem-meter=auto" in printed.err
 
 
+def test_folders_above_the_new_file_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "old.yaml"
+    path.write_text("task: {model: some/model}\n")
+    new = tmp_path / "studies" / "more" / "new.yaml"
+    assert main(["import", str(path), "-o", str(new)]) == 0
+    assert "some/model" in new.read_text()
+
+
 def test_no_file_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "old.yaml"
     path.write_text("task: {model: some/model}\n")
@@ -357,10 +365,10 @@ def test_no_file_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
             "task: {model: m}\nengine: vlm\n",
             "old.yaml:2: engine: unknown engine 'vlm' (transformers, vllm or tensorrt)",
         ),
-        ("task: {model: m}\nmeasurment: {x: 1}\n", "old.yaml:2: measurment.x: measurment.x is not known"),
+        ("task: {model: m}\nmeasurment: {x: 1}\n", "old.yaml:2: measurment.x: unknown key"),
         (
             "task:\n  model: m\n  datset: {n_prompts: 3}\n",
-            "old.yaml:3: task.datset.n_prompts: task.datset.n_prompts is not known (did",
+            "old.yaml:3: task.datset.n_prompts: unknown key (did you mean task.dataset.n_prompts",
         ),
         ("task: {model: m}\nllem: 1\n", "old.yaml:2: llem: this is a study of pytest-llem already"),
         (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def compare_arguments(parser: argparse.ArgumentParser) -> None:
     """``llem compare``."""
-    place = "a baseline file, or the folder of a run"
+    place = "a baseline's file or name, or the folder of a run"
     parser.add_argument("before", type=Path, help=place)
     parser.add_argument("now", type=Path, help=place)
     _judging_arguments(parser, "pass")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from pytest_llem.report.annotations import comparison_annotations
 from pytest_llem.report.gate_text import comparison_lines
@@ -22,7 +23,7 @@ UNDECIDED = 125
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print, and return 0, 1 (worse, or refused) or 125; raises LlemError."""
-    before, now = baseline_at(arguments.before), baseline_at(arguments.now)
+    before, now = baseline_at(_kept(arguments.before)), baseline_at(_kept(arguments.now))
     rules = tuple(Rule.from_text(text) for text in arguments.fail_on or (DEFAULT_RULE,))
     report = compare_with_noise(now, before, Gate(rules, other_board=arguments.other_board))
     if arguments.same_code:
@@ -36,6 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.annotations:
         print("\n".join(comparison_annotations(report)))
     return exit_status(report, arguments.inconclusive)
+
+
+def _kept(path: Path) -> Path:
+    """``main`` is what ``--llem-save=main`` wrote, unless there is something else of that name."""
+    named = Path("llem-results", "baselines", f"{path}.json")
+    return named if len(path.parts) == 1 and not path.exists() and named.is_file() else path
 
 
 def _learn(*baselines: Baseline) -> None:

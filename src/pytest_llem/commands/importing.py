@@ -211,7 +211,7 @@ class _Conversion:
         name = ".".join(old)
         found = decoding(old[-1], value) if old[0] in ("decoder", "sampling_preset") else self._one(name, value)
         if found is None:
-            self.old.wrong(key, f"{name} is not known", did_you_mean(name, KNOWN.split()))
+            self.old.wrong(key, "unknown key", did_you_mean(name, KNOWN.split()))
         elif isinstance(found, str):
             self._note(key, found)
         else:

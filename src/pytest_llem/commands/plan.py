@@ -40,14 +40,20 @@ def plan(study: Study) -> dict[str, Any]:
     }
 
 
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def plan_text(study: Study) -> str:
     """The plan for a person."""
     found = plan(study)
-    lines = [f"{study.name}: {len(study.cells)} cells, {found['experiments']} different experiments"]
+    lines = [
+        f"{study.name}: {_count(len(study.cells), 'cell')}, {_count(found['experiments'], 'different experiment')}"
+    ]
     if study.description:
         lines.append(study.description)
     for cell in study.cells:
-        budgets = f"  ({len(cell.budgets)} budgets)" if cell.budgets else ""
+        budgets = f"  ({_count(len(cell.budgets), 'budget')})" if cell.budgets else ""
         lines.append(f"  {cell.study}[{cell.id}]  {cell.config.backend}, {cell.runner.kind}{budgets}")
     lines += [f"note: {notice}" for notice in study.notices()]
     lines.append(f"takes at least {duration(found['seconds_at_least'])}, more for a large model")

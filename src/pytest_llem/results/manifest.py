@@ -60,6 +60,9 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest in ``path``; raises ResultError."""
     try:
         return Manifest.model_validate(json.loads(path.read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
+        hint = "name the folder of a run, such as llem-results/RUN"
+        raise ResultError(f"{path.parent}: there is no run here", hint=hint) from None
     except (OSError, ValueError, ValidationError) as error:
         raise ResultError(f"{path}: cannot be read as a manifest: {str(error).splitlines()[0]}") from None
 
