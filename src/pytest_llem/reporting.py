@@ -8,7 +8,7 @@ import pytest
 
 from pytest_llem.errors import LlemError
 from pytest_llem.options import options_of
-from pytest_llem.report.words import judged
+from pytest_llem.report.words import WORST_FIRST, judged
 from pytest_llem.results.model import ExperimentResult
 
 PREFIX = "llem."
@@ -41,11 +41,12 @@ class OverBudget(Exception):
 
 
 def verdict_table(result: ExperimentResult) -> str:
-    """One line for each budget of a result."""
+    """One line for each budget of a result, the worst first: of a failure, pytest's short summary shows one line."""
     estimated = "" if result.measured else f"  (ESTIMATED: {result.energy_source})"
     words = {"pass": "pass", "fail": "FAIL", "inconclusive": "undecided"}
-    lines = [f"  {words[verdict.outcome]:9}  {judged(verdict)}" for verdict in result.verdicts]
-    return "\n".join([f"{result.study}[{result.cell_id}]{estimated}", *lines])
+    verdicts = sorted(result.verdicts, key=lambda verdict: WORST_FIRST.index(verdict.outcome))
+    lines = [f"{words[verdict.outcome]:9}  {judged(verdict)}" for verdict in verdicts]
+    return "\n".join([*lines, f"{result.study}[{result.cell_id}]{estimated}"])
 
 
 def overall(result: ExperimentResult) -> str:

@@ -50,3 +50,10 @@ def test_a_meter_without_a_counter_reports_its_power(tmp_path: Path) -> None:
     assert device.power_period_s == pytest.approx(0.2, abs=0.06)
     assert device.idle_power_w == pytest.approx(102.5, abs=1.5)
     assert device.noise_w == pytest.approx(2.5, abs=0.5)
+
+
+def test_cpu_time_has_no_steps(tmp_path: Path) -> None:
+    report = examine("cpu-estimate", make_meter("cpu-estimate").devices(), tmp_path, seconds=0.5)
+    (device,) = report.devices
+    assert (device.step_period_s, device.noise_w) == (None, None)
+    assert device.counter_read_s is not None

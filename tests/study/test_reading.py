@@ -84,7 +84,7 @@ def test_only_a_file_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
     with pytest.raises(StudyError, match="is not a file"):
         read_text(tmp_path / "pipe.yaml")
-    with pytest.raises(StudyError, match="is not a file"):
+    with pytest.raises(StudyError, match=r"is not a file \(name one study in it\)"):
         read_text(tmp_path)
     with pytest.raises(StudyError, match="cannot be read: No such file or directory"):
         read_text(tmp_path / "absent.yaml")

@@ -14,6 +14,7 @@ from pytest_llem.energy.meter import Device, MeterInfo
 from pytest_llem.energy.record_format import RecorderCost
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.energy.recording import Recording
+from pytest_llem.energy.trace import STEPLESS
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def _report(recording: Recording, device: Device, start: float, end: float) -> D
     energy, power = recording.energy[device.uuid], recording.power[device.uuid]
     trace = recording.trace(device.uuid, "", start, end, (), 0.0)
     knots = find_knots(trace) if len(trace.energy) >= 2 else None
-    if knots is not None and len(knots.time) < 2:
-        knots = None  # it stood still
+    if knots is not None and (len(knots.time) < 2 or trace.extra.get(STEPLESS) == "yes"):
+        knots = None  # it stood still, or counts without steps
     instant = power[np.isfinite(power[:, 1])]
     watts = instant[:, 1] if knots is None else np.diff(knots.energy) / np.diff(knots.time)
     renewed = instant[np.flatnonzero(np.diff(instant[:, 1])) + 1, 0]

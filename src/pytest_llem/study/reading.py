@@ -45,7 +45,7 @@ def read_text(path: Path) -> str:
     try:
         status = path.stat()
         if not S_ISREG(status.st_mode):
-            problems.stop(place, "is not a file")
+            problems.stop(place, "is not a file", "name one study in it" if path.is_dir() else None)
         with path.open("rb") as file:
             raw = file.read(LARGEST_BYTES + 1)
     except (OSError, ValueError) as error:
