@@ -6,7 +6,6 @@ import argparse
 import io
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,7 +185,7 @@ def _add_knowing(commands: _Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace, rest: list[str]) -> int:
-    from pytest_llem.commands.run import run_pytest, study_text
+    from pytest_llem.commands.run import run_pytest, run_study, study_text
 
     if arguments.model is None:
         if not rest:
@@ -194,10 +193,7 @@ def _run(arguments: argparse.Namespace, rest: list[str]) -> int:
             return 2
         xdist = [] if arguments.prompts is None else ["-n", arguments.prompts]
         return run_pytest([*rest, *xdist])
-    with tempfile.TemporaryDirectory(prefix="llem-run-") as folder:
-        path = Path(folder, "llem-run.yaml")
-        path.write_text(study_text(arguments.model, arguments.backend, arguments.prompts, arguments.batch_size))
-        return run_pytest([str(path), *rest])
+    return run_study(study_text(arguments.model, arguments.backend, arguments.prompts, arguments.batch_size), rest)
 
 
 def _plan(arguments: argparse.Namespace, rest: list[str]) -> int:

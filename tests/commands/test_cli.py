@@ -123,6 +123,15 @@ def test_run_maps_exit_statuses(studies: Studies) -> None:
     assert llem(studies, "run", "nowhere").returncode == 2
 
 
+def test_a_model_without_a_file_is_run_in_the_project(studies: Studies) -> None:
+    studies.pytester.makeini("[pytest]\nllem_results = mine\n")
+    studies.pytester.mkdir("weights")
+    done = llem(studies, "run", "-m", "./weights", "-b", "instant", *quick(studies))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list(studies.pytester.path.glob("mine/run-*/*/result.json"))) == 1
+    assert not list(studies.pytester.path.glob(".llem-run-*"))
+
+
 @pytest.mark.slow
 def test_a_model_is_run_without_a_file(studies: Studies) -> None:
     pytest.importorskip("transformers")
