@@ -218,6 +218,7 @@ def test_a_limit_on_a_test_without_experiments_is_told(studies: Studies) -> None
     result = studies.run()
     result.assert_outcomes(passed=2, warnings=1)
     result.stdout.fnmatch_lines(["*.py:3: *test_without: llem_budget limits nothing: the test does not use*"])
+    studies.run("-W", "error::pytest.PytestWarning").assert_outcomes(passed=1, errors=1)
 
 
 def test_inconclusive_can_pass_fail_or_skip(studies: Studies):

@@ -121,7 +121,7 @@ def pytest_collect_file(
     return collectors
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """A limit on a test that runs no experiment would hold whatever happens, so it is told."""
     limited = any(mark.name == "llem_budget" for mark in item.own_markers)  # a class may have some tests without
     if limited and "llem" not in getattr(item, "fixturenames", ("llem",)):
