@@ -115,6 +115,8 @@ def _empty_root() -> bytes:
 
 def test_no_engine_at_all(make_launch: Callable[..., Launch]) -> None:
     runner = DockerRunner(DockerSettings(), {"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
-    with pytest.raises(RunnerError, match=r"no Docker Engine answers at unix:///nonexistent/docker\.sock") as caught:
+    with pytest.raises(
+        RunnerError, match=r"no Docker Engine answers at unix:///nonexistent/docker\.sock: No such file or directory"
+    ) as caught:
         runner.preflight(make_launch())
     assert "DOCKER_HOST" in str(caught.value)

@@ -118,9 +118,17 @@ def connect(environment: Mapping[str, str] = os.environ) -> DockerClient:
         client.ping()
     except docker.errors.DockerException as error:
         raise RunnerError(
-            f"no Docker Engine answers at {host}: {str(error).splitlines()[0]}", hint=_reaching_hint(str(error))
+            f"no Docker Engine answers at {host}: {_root_cause(error)}", hint=_reaching_hint(str(error))
         ) from None
     return client
+
+
+def _root_cause(error: Exception) -> str:
+    """What the system said, below the layers of libraries that each repeat it in theirs."""
+    root: BaseException = error
+    while (below := root.__cause__ or root.__context__) is not None:
+        root = below
+    return getattr(root, "strerror", None) or str(error).splitlines()[0]
 
 
 def _default_host(environment: Mapping[str, str]) -> str:
