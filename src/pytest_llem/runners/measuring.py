@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_llem.energy.estimators import estimate
@@ -32,7 +32,7 @@ class Measurement:
     measured: bool = False  # False: an estimate
     valid: bool = False
     reasons: tuple[str, ...] = ()
-    traces: tuple[Trace, ...] = ()
+    traces: tuple[Trace, ...] = field(default=(), repr=False)  # long, and no answer to print
 
 
 @contextlib.contextmanager
