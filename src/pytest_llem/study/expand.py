@@ -113,6 +113,6 @@ def _tell(mistakes: Sequence[Mistake], point: Point, document: Document, told: S
 
 
 def _follows(key: Key, told: Sequence[Problem]) -> bool:
-    """Whether what is missing at ``key`` was refused, or misspelt, where it was said."""
+    """Whether what is missing at ``key`` was refused, or misspelt, where it was said, or may stand in a lost base."""
     hint, name = f"did you mean {key[-1]}?", dotted(key)
-    return any((one.key or "").startswith(name) or one.hint == hint for one in told)
+    return any((one.key or "").startswith((name, "base")) or one.hint == hint for one in told)
