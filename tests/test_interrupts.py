@@ -182,7 +182,8 @@ def check_complete(studies: Studies) -> None:
 
 def is_torn(path: Path) -> bool:
     """A temporary file that a kill left: never under a result's own name."""
-    return path.name.startswith((".result.json.", ".manifest.json.", ".config.json.", ".trace.json.gz.", ".first-"))
+    written = ("result.json", "manifest.json", "config.json", "trace.json.gz", "environment.json", "study.yaml")
+    return path.name.startswith((*(f".{name}." for name in written), ".first-"))
 
 
 def test_a_study_that_is_killed_again_and_again(studies: Studies) -> None:
