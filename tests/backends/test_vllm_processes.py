@@ -15,7 +15,8 @@ from pytest_llem.processes import descendants
 
 SLEEP = "import time; time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
-WITH_CHILD = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); print(flush=True); {SLEEP}"
+READY = f"print(flush=True); {SLEEP}"
+WITH_CHILD = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {READY!r}]); {SLEEP}"  # the child tells
 
 Started = list[subprocess.Popen[str]]
 
