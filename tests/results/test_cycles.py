@@ -38,6 +38,12 @@ def test_one_cycle_has_its_own_interval() -> None:
     assert mean_over_cycles([], METRIC) == (None, None)
 
 
+def test_no_interval_reaches_below_nothing() -> None:
+    _, interval = mean_over_cycles(cycles([0.01, 0.2], **EXACT), METRIC)
+    assert interval is not None
+    assert interval[0] == 0.0 < interval[1]
+
+
 def test_three_verdicts() -> None:
     results = cycles([1.0, 1.1, 0.9], **EXACT)  # mean 1, interval 0.75 to 1.25
     assert verdict(results, max=1.3) == ("pass", None)

@@ -128,4 +128,5 @@ def mean_over_cycles(
     # the meter's own error is mostly the same in every cycle, so it does not shrink with their number
     half = math.hypot(factor * float(values.std(ddof=1)) / math.sqrt(n), meter)
     mean = float(values.mean())
-    return mean, (mean - half, mean + half)
+    low = mean - half if np.any(values < 0) else max(0.0, mean - half)  # as with a single result
+    return mean, (low, mean + half)
