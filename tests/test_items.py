@@ -175,6 +175,13 @@ def test_a_value_in_the_ini_that_is_none_is_a_usage_error(studies: Studies) -> N
     result.stderr.fnmatch_lines(["ERROR: llem_busy: 'never' is none of warn, fail, wait"])
 
 
+def test_a_meter_that_nobody_knows_is_a_usage_error(studies: Studies) -> None:
+    studies.write("llem: 1\nmodel: none\nbackend: instant\n")
+    result = studies.run("--llem-meter=nvmll")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --llem-meter: no meter is called 'nvmll'", "*one of: auto, nvml, *"])
+
+
 def test_a_field_that_the_fixture_does_not_have(studies: Studies) -> None:
     studies.pytester.makepyfile("def test_it(llem): llem.run(model='none', batch_sise=4)")
     result = studies.run()

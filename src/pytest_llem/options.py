@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 import pytest
 
+from pytest_llem.errors import MeterError
 from pytest_llem.flags import OPTIONS, Option, user_file
 from pytest_llem.user_file import read_user_file
 
@@ -78,7 +79,7 @@ def from_config(config: pytest.Config) -> Options:
         skip=bool(values["--llem-skip"]),
         gpus=values["--llem-gpus"],
         busy=cast("Busy", _one_of(values, "--llem-busy")),
-        meter=str(values["--llem-meter"] or "auto"),
+        meter=_meter(str(values["--llem-meter"] or "auto")),
         require_measured=bool(values["--llem-require-measured"]),
         isolation=cast("Isolation", _one_of(values, "--llem-isolation")),
         budgets=(*(standing(config, "llem_budgets") or ()), *(config.getoption("llem_budget") or ())),
@@ -151,6 +152,18 @@ def _one_of(values: dict[str, Any], flag: str) -> str:
     if value not in allowed:  # from an ini file: the command line has been checked by argparse
         raise pytest.UsageError(f"{option.ini}: {value!r} is none of {', '.join(allowed)}")
     return str(value)
+
+
+def _meter(name: str) -> str:
+    """A meter's name that somebody answers to, not tried out yet."""
+    if name != "auto":
+        from pytest_llem.energy.choose import require_known
+
+        try:
+            require_known(name)
+        except MeterError as error:
+            raise pytest.UsageError(f"--llem-meter: {error}") from None
+    return name
 
 
 def _positive(value: float | None, flag: str) -> float | None:

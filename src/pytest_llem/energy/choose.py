@@ -55,6 +55,12 @@ def choose_meter(name: str = "auto", *, gpu: bool = True) -> Choice:
     )
 
 
+def require_known(name: str) -> None:
+    """Raise MeterError for a name that no meter has; imports none."""
+    if name != "auto" and not name.startswith("replay:") and name not in BUILT_IN:
+        _third_party(name)
+
+
 def make_meter(name: str) -> Meter:
     """The meter called ``name``, not tried out. ``replay:FILE`` plays a recorded trace."""
     if name.startswith("replay:"):
