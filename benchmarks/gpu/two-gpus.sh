@@ -1,24 +1,14 @@
 #!/usr/bin/env bash
-# two-gpus.sh OUT [LANE]: all the evidence at once on a host with two GPUs: both together first, then a lane for each, with
-# half of the CPUs. Each step waits for the file that it names below OUT/ready, so that what it needs may still be on its
-# way; `run.log` tells.
+# two-gpus.sh OUT: all the evidence on a host with two GPUs: both together first, then a queue for each, with half of the
+# CPUs. What must not be disturbed (gates.sh, repeatability.sh) is better run on a host that does nothing else:
+#   CUDA_VISIBLE_DEVICES=0 queue.sh OUT recorder-effect.sh repeatability.sh vllm:gates.sh vllm:following.sh
+# The files OUT/ready/vllm and OUT/ready/docker say that, and with which environment, these can be used.
 set -uo pipefail
-here=$(cd "$(dirname "$0")" && pwd) out=$1
-mkdir -p "$out/ready"
-step() {  # step NEEDS SCRIPT: one script, once what it needs is there
-    local needs=$1 name=${2%.sh}
-    until [ "$needs" = nothing ] || [ -e "$out/ready/$needs" ]; do sleep 1; done
-    [ ! -e "$out/ready/$needs" ] || . "$out/ready/$needs"
-    echo "$(date +%T) GPU ${CUDA_VISIBLE_DEVICES-all}: $name"
-    "$here/$2" "$out/$name" >"$out/$name.txt" 2>&1
-    echo "$(date +%T) GPU ${CUDA_VISIBLE_DEVICES-all}: $name ended with $?"
+here=$(cd "$(dirname "$0")" && pwd) out=$1 half=$(($(nproc) / 2))
+on() {  # on GPU STEPS: in the background
+    CUDA_VISIBLE_DEVICES=$1 taskset -c $(($1 * half))-$((($1 + 1) * half - 1)) "$here/queue.sh" "$out" "${@:2}" &
 }
-lane() {  # lane NUMBER: this script again, on one GPU and its half of the CPUs
-    local half=$(($(nproc) / 2))
-    CUDA_VISIBLE_DEVICES=$1 taskset -c $(($1 * half))-$((($1 + 1) * half - 1)) "$0" "$out" "$1"
-}
-case ${2:-both} in
-0) step vllm following.sh; step nothing gates.sh; step nothing repeatability.sh; step nothing vllm.sh ;;
-1) step vllm sharing-engines.sh; step nothing recorder-effect.sh; step docker container.sh; step nothing gpu-tests.sh; step nothing pytorch.sh ;;
-both) step nothing xdist.sh; lane 0 & lane 1 & wait ;;
-esac >>"$out/run.log" 2>&1
+"$here/queue.sh" "$out" xdist.sh
+on 0 vllm:following.sh gates.sh repeatability.sh vllm.sh
+on 1 vllm:sharing-engines.sh recorder-effect.sh docker:container.sh gpu-tests.sh pytorch.sh
+wait
