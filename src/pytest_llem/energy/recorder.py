@@ -53,7 +53,7 @@ class Recorder:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                # Threads for linear algebra spin when they start, beside the measured workload; nothing here needs them.
+                # Threads for linear algebra spin when they start, beside the measured workload; none is needed here.
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"},
                 start_new_session=True,  # an interrupt at the terminal is the host's to handle
             )
