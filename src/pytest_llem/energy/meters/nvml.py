@@ -107,7 +107,7 @@ class NvmlSampler(Sampler):
     def history(self, device: Device, since: float) -> Sequence[PowerRead]:
         """The driver's own samples of instant power, one each 20 ms on an H200, which keeps the last 2.4 s."""
         pynvml, handle = self._pynvml, self._handles[device.uuid]
-        offset = time.time() - time.monotonic()  # the driver stamps them with the wall clock, in us
+        offset = _wall_offset()  # the driver stamps them with the wall clock, in us
         last_seen_us = max(0, int((since + offset + SAME_S) * 1e6))
         newest_us = (time.time() + SAME_S) * 1e6  # a later stamp is from before the clock was set back
         try:
@@ -155,3 +155,10 @@ class NvmlSampler(Sampler):
 
     def _lost(self, device: Device, error: Exception) -> MeterError:
         return MeterError(f"{device.name} {device.uuid}: {error}", hint=nvml.LOST_HINT)
+
+
+def _wall_offset() -> float:
+    """The wall clock minus the monotonic one, s: of three looks the one that least came between."""
+    looks = [(time.monotonic(), time.time(), time.monotonic()) for _ in range(3)]
+    before, wall, after = min(looks, key=lambda look: look[2] - look[0])
+    return wall - (before + after) / 2
