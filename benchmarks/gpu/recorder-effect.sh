@@ -3,4 +3,4 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd) out=$1
 mkdir -p "$out"
-PYTHONPATH="$here:${PYTHONPATH:-}" python3 "$here/recorder_effect.py" 6 2>&1 | tee "$out/recorder-effect.log" | grep =
+PYTHONPATH="$here:${PYTHONPATH:-}" python3 "$here/recorder_effect.py" 5 20 2>&1 | tee "$out/recorder-effect.log" | grep =

@@ -1,8 +1,8 @@
-"""recorder_effect.py [WINDOWS]: does recording slow the workload down? Windows with and without it, in turn, on a GPU.
+"""recorder_effect.py WINDOWS FIXED_WINDOWS: does recording slow the workload down?
 
-Two workloads: transformers' ``generate``, which waits for the processor, and a fixed CUDA workload, which repeats to a
-thousandth. Prints the rate in each window, the mean ratio of a recorded one to its two neighbours with its 95 %
-interval, and the recorder's share of one core.
+Windows with and without it, in turn, on a GPU. Two workloads: transformers' ``generate``, which waits for the CPU,
+and a fixed CUDA workload, which repeats to a thousandth. Prints the rate in each window, the mean ratio of a recorded
+one to its two neighbours with its 95 % interval, and the recorder's share of one core.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 
 from matmul_backend import MatmulBackend
 
-from pytest_llem.backends.base import Engine
+from pytest_llem.backends.base import Backend, Engine
 from pytest_llem.backends.pytorch import PytorchBackend
 from pytest_llem.energy.choose import choose_meter
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.study.config import ExperimentConfig
 from pytest_llem.study.load import study_from_mapping
 
-SECONDS = 2.0
+SECONDS, PAUSE_S = 2.0, 0.3
 
 
-def main(windows: int) -> None:
+def main(*windows: int) -> None:
     study = {
         "llem": 1,
         "model": {"id": "shape:llama-1b", "dtype": "bfloat16"},
@@ -33,24 +33,36 @@ def main(windows: int) -> None:
         "pytorch": {"batch_size": 64},
     }
     config = study_from_mapping(study, name="effect").cells[0].config
-    for name, backend in (("generate", PytorchBackend()), ("fixed workload", MatmulBackend())):
+    backends: dict[str, Backend] = {"generate": PytorchBackend(), "fixed workload": MatmulBackend()}
+    for (name, backend), count in zip(backends.items(), windows, strict=True):
         engine = backend.load(config, print)
-        measure(name, engine, config, windows)
+        measure(name, engine, config, count)
         engine.close()
 
 
 def measure(name: str, engine: Engine, config: ExperimentConfig, windows: int) -> None:
     """Windows without, with, without recording, and so on; prints the ratios."""
     meter = choose_meter("nvml").meter
+
+    def window(recorded: bool) -> tuple[float, float]:
+        """The rate, and the recorder's share of a core; it starts before every window, so that all begin alike."""
+        with tempfile.TemporaryDirectory() as folder, Recorder("nvml", meter.devices(), Path(folder)) as recorder:
+            if not recorded:
+                recorder.stop()
+            time.sleep(PAUSE_S)
+            if recorded:
+                recorder.pace("quiet")
+            found = rate(engine, config)
+            return found, recorder.stop().cost.cpu_share or 0.0
+
     rate(engine, config)
-    off = [rate(engine, config)]
+    off = [window(recorded=False)[0]]
     on, shares = [], []
     for _ in range(windows):
-        with tempfile.TemporaryDirectory() as folder, Recorder("nvml", meter.devices(), Path(folder)) as recorder:
-            recorder.pace("quiet")
-            on.append(rate(engine, config))
-            shares.append(recorder.stop().cost.cpu_share or 0.0)
-        off.append(rate(engine, config))
+        found, share = window(recorded=True)
+        on.append(found)
+        shares.append(share)
+        off.append(window(recorded=False)[0])
     ratios = [2 * one / (before + after) for one, before, after in zip(on, off, off[1:], strict=False)]
     for number, (one, ratio, share) in enumerate(zip(on, ratios, shares, strict=True)):
         print(f"{name} {number}: off {off[number]:9.1f}  on {one:9.1f} tokens/s  ratio {ratio:.4f}  CPU {share:.3f}")
@@ -70,4 +82,4 @@ def rate(engine: Engine, config: ExperimentConfig) -> float:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 8)
+    main(*map(int, sys.argv[1:]))

@@ -1,7 +1,8 @@
-"""What following every step of vLLM costs, against its own ``generate``; and what its prefix cache would save.
+"""What following every step of vLLM costs, against its own ``generate``; and what other ways to ask would give.
 
-``following.sh`` runs it. Each way takes its turn in every round; the table has tokens per second and J per token, the
-means over all rounds. MODEL, COUNT, OUTPUT (tokens) and ROUNDS: to try it elsewhere.
+``following.sh`` runs it. Each way takes its turn in every round; the table has tokens per second, J per token and W,
+means over all rounds. "Equal, sampled" is how a quick script asks: the same prompt for every request, known from the
+pass before, vLLM's default temperature. MODEL, COUNT, OUTPUT (tokens) and ROUNDS: to try it elsewhere.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pytest_llem.backends.vllm.backend import VllmBackend
@@ -51,6 +53,8 @@ def test_following(llem_measure: Any) -> None:
             "equal prompts": lambda: ours([prompts[0]] * COUNT, False),
             "one request": lambda: ours(prompts[:1], False),
         }
+        for count in sorted({1, 64, COUNT}):
+            ways[f"equal, sampled, {count}"] = partial(quick, engine, prompts[0], count)
         report(measure(ways, llem_measure))
     finally:
         engine.close()
@@ -65,6 +69,15 @@ def plain(engine: Any, prompts: list[list[int]], salt: str | None = None) -> int
     salt = salt or f"plain {time.monotonic()}"
     asked = [tokens_input(list(prompt), cache_salt=salt) for prompt in prompts]
     return sum(len(out.outputs[0].token_ids) for out in engine._llm.generate(asked, params, use_tqdm=False))
+
+
+def quick(engine: Any, prompt: list[int], count: int) -> int:
+    """As in a quick script: no salt, no greedy decoding."""
+    from vllm import SamplingParams
+
+    params = SamplingParams(max_tokens=OUTPUT, min_tokens=OUTPUT, ignore_eos=True, detokenize=False)
+    outputs = engine._llm.generate([{"prompt_token_ids": prompt}] * count, params, use_tqdm=False)
+    return sum(len(out.outputs[0].token_ids) for out in outputs)
 
 
 def measure(ways: dict[str, Callable[[], int]], llem_measure: Any) -> dict[str, list[tuple[float, float]]]:
@@ -87,4 +100,6 @@ def report(found: dict[str, list[tuple[float, float]]]) -> None:
     for name, rounds in found.items():
         rates, joules = zip(*rounds, strict=True)
         rate, joule = statistics.fmean(rates), statistics.fmean(joules)
-        print(f"{name:18} {rate:9.0f} tokens/s {1e3 * joule:9.2f} mJ/token   of vLLM's own rate: {rate / base:.4f}")
+        watts = statistics.fmean(rate * joule for rate, joule in rounds)
+        line = f"{name:20} {rate:9.0f} tokens/s {1e3 * joule:9.2f} mJ/token {watts:7.1f} W"
+        print(f"{line}   of vLLM's own rate: {rate / base:.4f}")
