@@ -1,4 +1,4 @@
-"""recorder_effect.py WINDOWS FIXED_WINDOWS: does recording slow the workload down?
+"""recorder_effect.py WINDOWS FIXED_WINDOWS: does recording slow the workload down? WINDOW_S: how long a window is.
 
 Windows with and without it, in turn, on a GPU. Two workloads: transformers' ``generate``, which waits for the CPU,
 and a fixed CUDA workload, which repeats to a thousandth. Prints the rate in each window, the mean ratio of a recorded
@@ -7,6 +7,7 @@ one to its two neighbours with its 95 % interval, and the recorder's share of on
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from pytest_llem.energy.recorder import Recorder
 from pytest_llem.study.config import ExperimentConfig
 from pytest_llem.study.load import study_from_mapping
 
-SECONDS, PAUSE_S = 2.0, 0.3
+SECONDS, PAUSE_S = float(os.environ.get("WINDOW_S", "2")), 0.3
 
 
 def main(*windows: int) -> None:
@@ -35,6 +36,8 @@ def main(*windows: int) -> None:
     config = study_from_mapping(study, name="effect").cells[0].config
     backends: dict[str, Backend] = {"generate": PytorchBackend(), "fixed workload": MatmulBackend()}
     for (name, backend), count in zip(backends.items(), windows, strict=True):
+        if not count:
+            continue
         engine = backend.load(config, print)
         measure(name, engine, config, count)
         engine.close()
@@ -47,7 +50,9 @@ def measure(name: str, engine: Engine, config: ExperimentConfig, windows: int) -
     def window(recorded: bool) -> tuple[float, float]:
         """The rate, and the recorder's share of a core; it starts before every window, so that all begin alike."""
         with tempfile.TemporaryDirectory() as folder, Recorder("nvml", meter.devices(), Path(folder)) as recorder:
-            if not recorded:
+            if recorded:
+                recorder.pace("dense")
+            else:
                 recorder.stop()
             time.sleep(PAUSE_S)
             if recorded:
@@ -56,16 +61,15 @@ def measure(name: str, engine: Engine, config: ExperimentConfig, windows: int) -
             return found, recorder.stop().cost.cpu_share or 0.0
 
     rate(engine, config)
-    off = [window(recorded=False)[0]]
-    on, shares = [], []
-    for _ in range(windows):
-        found, share = window(recorded=True)
-        on.append(found)
-        shares.append(share)
-        off.append(window(recorded=False)[0])
-    ratios = [2 * one / (before + after) for one, before, after in zip(on, off, off[1:], strict=False)]
-    for number, (one, ratio, share) in enumerate(zip(on, ratios, shares, strict=True)):
-        print(f"{name} {number}: off {off[number]:9.1f}  on {one:9.1f} tokens/s  ratio {ratio:.4f}  CPU {share:.3f}")
+    before, ratios = window(recorded=False)[0], []
+    for number in range(windows):
+        (on, share), (after, _) = window(recorded=True), window(recorded=False)
+        ratios.append(2 * on / (before + after))
+        print(
+            f"{name} {number}: off {before:9.1f}  on {on:9.1f} tokens/s  ratio {ratios[-1]:.4f}  CPU {share:.3f}",
+            flush=True,
+        )
+        before = after
     half = 2 * statistics.stdev(ratios) / len(ratios) ** 0.5
     print(f"{name}: with recording / without = {statistics.fmean(ratios):.4f} ± {half:.4f}", flush=True)
 

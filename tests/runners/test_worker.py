@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from pytest_llem.runners.job import WorkerJob, WorkerResult, read, write
 from pytest_llem.runners.messages import PROTOCOL_VERSION
-from pytest_llem.runners.worker_link import HOST_LOST
+from pytest_llem.runners.worker import Worker
+from pytest_llem.runners.worker_link import HOST_LOST, HostLink
 
 from .worker_host import TestHost, job
 
@@ -83,6 +86,29 @@ def test_two_experiments_share_an_engine_and_a_third_gets_its_own(start: Start) 
     host.say("close")
     host.hang_up()
     assert host.wait() == 0
+
+
+def test_no_garbage_is_collected_between_go_and_the_window(
+    instant: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Collecting walks through all of torch, for half a second in which the host would look at no counter."""
+    events: list[str] = []
+
+    class Host:
+        def send(self, kind: str, **_: object) -> None:
+            events.append(kind)
+
+        def wait(self, kind: str) -> dict[str, object]:
+            events.append(kind)
+            return {}
+
+    monkeypatch.setattr("gc.collect", lambda: events.append("collect"))
+    order = job("one.json", measure={"repeats": 2}).model_copy()
+    experiment = order.experiment.model_copy(update={"backend": "instant"})
+    Worker(cast("HostLink", Host()))._run(order.model_copy(update={"experiment": experiment}), tmp_path)
+    assert events.count("collect") >= 2
+    assert [after for before, after in pairwise(events) if before == "ready"] == ["go", "go"]
+    assert [after for before, after in pairwise(events) if before == "go"][1:] == ["window", "window"]
 
 
 def test_an_experiment_that_cannot_be_loaded_is_one_structured_error(start: Start, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from pytest_llem.backends.base import Completion, Engine, Marker, ModelFacts, Prompts
 from pytest_llem.runners.worker_windows import (
     WARMUP_PASSES,
+    collector_at_rest,
     output_hash,
     run_window,
     settled,
@@ -135,7 +136,8 @@ def test_a_window_shorter_than_a_pass_holds_one() -> None:
 
 def test_no_garbage_is_collected_in_a_window() -> None:
     engine = Metronome()
-    run_window(*work(engine, min_window_s=0.01))
+    with collector_at_rest():
+        run_window(*work(engine, min_window_s=0.01))
     assert not any(engine.collecting)
     assert gc.isenabled()
     assert gc.get_freeze_count() == 0

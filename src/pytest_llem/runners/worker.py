@@ -27,7 +27,7 @@ from pytest_llem.runners import job
 from pytest_llem.runners.job import WorkerJob, WorkerResult
 from pytest_llem.runners.messages import CONFIG_VARIABLE, PROTOCOL_VERSION
 from pytest_llem.runners.worker_link import Dismissed, HostLink
-from pytest_llem.runners.worker_windows import run_window, warm_up
+from pytest_llem.runners.worker_windows import collector_at_rest, run_window, warm_up
 from pytest_llem.version import __version__
 
 _VERSIONS = {"python": platform.python_version(), "pytest-llem": __version__}
@@ -76,13 +76,15 @@ class Worker:
         self._host.send("phase", phase="warmup", text="")
         warmup = warm_up(engine, prompts.token_ids, config, self._say_warmup)
         windows, hashes = [], set()
-        for number in range(1, config.measure.repeats + 1):
-            self._host.send("ready", window=number)
-            self._host.wait("go")
-            window, seen = run_window(engine, prompts.token_ids, config)
-            self._host.send("window", window=number, start=window.start, end=window.end)
-            windows.append(window)
-            hashes |= seen
+        with collector_at_rest():
+            for number in range(1, config.measure.repeats + 1):
+                gc.collect()  # what the window before left; all else is frozen
+                self._host.send("ready", window=number)
+                self._host.wait("go")
+                window, seen = run_window(engine, prompts.token_ids, config)
+                self._host.send("window", window=number, start=window.start, end=window.end)
+                windows.append(window)
+                hashes |= seen
         if len(hashes) > 1:
             notes.append(f"passes did not all generate the same tokens: {len(hashes)} different outputs")
         result = WorkerResult(

@@ -62,13 +62,12 @@ def run_window(engine: Engine, prompts: Prompts, config: ExperimentConfig) -> tu
         marks.append((label, units, time.monotonic()))
 
     passes: list[list[Completion]] = []
-    with _collector_at_rest():
-        engine.synchronize()
-        start = time.monotonic()
-        while not passes or time.monotonic() - start < config.measure.min_window_s:
-            passes.append(engine.generate(prompts, config, mark))
-        engine.synchronize()
-        end = time.monotonic()
+    engine.synchronize()
+    start = time.monotonic()
+    while not passes or time.monotonic() - start < config.measure.min_window_s:
+        passes.append(engine.generate(prompts, config, mark))
+    engine.synchronize()
+    end = time.monotonic()
     answers = [completion for answered in passes for completion in answered]
     timed = [(answer, answer.first_token) for answer in answers if answer.first_token is not None]
     window = WorkerWindow(
@@ -96,8 +95,11 @@ def output_hash(answers: Sequence[Completion]) -> str:
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """No garbage collection in between: its pauses would be measured as if they were the workload's."""
+def collector_at_rest() -> Iterator[None]:
+    """No garbage collection in between: its pauses would be measured as if they were the workload's.
+
+    The one before walks through all of torch and vLLM, for up to half a second: no window may wait for it.
+    """
     gc.collect()
     gc.freeze()
     gc.disable()

@@ -6,16 +6,18 @@ import time
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pytest_llem.energy.estimators import TraceEnergy, estimate
 from pytest_llem.energy.simulate import SimulatedMeter, pulse, simulate, staircase
-from pytest_llem.energy.trace import Mark, Trace
+from pytest_llem.energy.trace import Mark, Trace, read_traces
 from tests.energy.estimators.recorded import references, results, thinned, traces, units
 from tests.energy.estimators.test_recorded import LIMIT_PERCENT
 
+DATA = Path(__file__).parents[2] / "data"
 Part = tuple[str, float, float]
 """Label, length (s), power (W)."""
 
@@ -27,15 +29,21 @@ def quiet(trace: Trace) -> Trace:
     return replace(trace, energy=kept, extra={**trace.extra, "counter_gap_s": str(trace.t1 - trace.t0 + 0.2)})
 
 
-def sampled(parts: Sequence[Part], seed: int, every_s: float = 0.02) -> Trace:
-    """A quiet window of ``parts``, and samples of mean power as a driver takes them."""
+def sampled(parts: Sequence[Part], seed: int, every_s: float = 0.02, rest_s: float = 0.0) -> Trace:
+    """A quiet window of ``parts``, the last ``rest_s`` idle, and samples of mean power as a driver takes them."""
     rng = np.random.default_rng(seed)
     t0 = 10.013 + 0.0137 * seed
     ends = t0 + np.cumsum([length for _, length, _ in parts])
     marks = [Mark(label, 1.0, float(end)) for (label, _, _), end in zip(parts, ends, strict=True)]
     power = staircase([t0, *ends], [*(watts for _, _, watts in parts), 126.0])
     trace = simulate(
-        power, t0, float(ends[-1]), marks=marks, meter=SimulatedMeter(gap_s=(0.01, 0.03)), before_s=0.33, seed=seed
+        power,
+        t0,
+        float(ends[-1]) + rest_s,
+        marks=marks,
+        meter=SimulatedMeter(gap_s=(0.01, 0.03)),
+        before_s=0.33,
+        seed=seed,
     )
     fine = np.arange(t0 - 0.3, ends[-1] + 0.4, 1e-4)
     total = np.concatenate(([0.0], np.cumsum(power(fine)) * 1e-4))[:-1]
@@ -125,6 +133,31 @@ def test_parts_follow_the_shape_of_the_power(parts: list[Part], error: float, wi
             for part, (_, length, watts) in zip(result.windows, parts, strict=True)
         ]
         assert np.mean(held) >= 0.95
+
+
+@pytest.mark.parametrize("rest_s", [0.0005, 0.002, 0.012])
+def test_the_last_part_is_known_though_the_window_ends_a_little_later(rest_s: float) -> None:
+    """Between the last token and the window's end the device is synchronised; no part owns that time."""
+    for seed in range(8):
+        result = estimate(sampled([("prefill", 0.4, 690.0), ("decode", 0.8, 420.0)], seed, rest_s=rest_s))
+        energy, (low, high) = result.labels["decode"]
+        assert energy == pytest.approx(0.8 * 420.0, rel=0.02)
+        assert low <= 0.8 * 420.0 <= high
+        assert half_width(result, "decode") < 0.10
+
+
+def test_parts_of_a_recorded_window_share_its_energy_as_its_power_does() -> None:
+    """Two passes of one engine; 2 ms lie between the end of the second and the end of the window."""
+    for trace in read_traces(DATA / "h200_parts.json.gz"):
+        result = estimate(trace)
+        assert result.valid, result.reasons
+        for part in result.windows:
+            inside = (trace.power[:, 0] > part.start + 0.01) & (trace.power[:, 0] <= part.end + 0.01)
+            assert part.energy_j == pytest.approx(
+                float(np.mean(trace.power[inside, 1])) * (part.end - part.start), rel=0.03
+            )
+            assert part.ci95 is not None
+            assert part.ci95[1] - part.ci95[0] < 0.15 * (part.energy_j or 0.0)
 
 
 def test_a_part_that_no_sample_shows_has_a_wide_interval() -> None:

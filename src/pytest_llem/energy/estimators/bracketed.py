@@ -21,6 +21,8 @@ from pytest_llem.energy.trace import Ints
 
 SETTLE_LAGS = 4.5  # after so many time constants a one-pole has forgotten all but 1 %; the median takes the rest
 IDLE_NOISE = 0.003  # relative standard deviation of idle power from a few steps
+STEP_NOISE = 0.05  # of a single one, which may hold what the one before it lacked
+FEW_STEPS = 4
 UNALIKE = 0.25  # a step that differs by more from the others was not idle
 TAIL = 0.08  # a step at the outer end of a side that is higher by more holds the tail of other work (idle ones: 4 %)
 FEWEST = 3  # knots on each side, for a counter whose steps the reads did not resolve
@@ -45,11 +47,12 @@ class Lag:
 
 @dataclass(frozen=True)
 class Bracket:
-    """``energy`` and its ``sd`` (J, the instrument's part); idle power (W); what the counter shows at t0 (J)."""
+    """``energy`` and its ``sd`` (J, the instrument's part); idle power and ``idle_sd`` (W); the counter at t0 (J)."""
 
     energy: float
     sd: float
     idle_power: float
+    idle_sd: float
     start_level: float
 
 
@@ -62,19 +65,21 @@ def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
     if step is None or not _idle(knots, step, before) or not _idle(knots, step, after):
         return None
     power = step / knots.period
+    number = len(before) + len(after) - 2
+    idle_sd = power * (IDLE_NOISE if number >= FEW_STEPS else STEP_NOISE / max(1, number))
     a, b = np.meshgrid(before, after)
     steps = knots.index[b] - knots.index[a]
     energy = float(np.median(knots.energy[b] - knots.energy[a] - steps * step + power * (t1 - t0)))
     outside = float(np.median(steps)) * knots.period - (t1 - t0)
     errors = (
         INSTRUMENT_J,
-        IDLE_NOISE * power * outside,
+        idle_sd * outside,
         power * (t1 - t0) * knots.period_sd / knots.period,
         power * knots.slack / np.sqrt(6.0),
         energy / (t1 - t0) * lag.value * np.exp((t1 - knots.time[after[-1]]) / lag.value),  # what still lags behind
     )
     start = float(np.median(knots.energy[before] + power * (t0 - knots.time[before])))
-    return Bracket(energy, float(np.linalg.norm(errors)), power, start)
+    return Bracket(energy, float(np.linalg.norm(errors)), power, idle_sd, start)
 
 
 def _nearby(knots: Knots, before: Ints, after: Ints) -> tuple[Ints, Ints]:
