@@ -14,12 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from matmul_backend import MatmulBackend
 
 from pytest_llem.backends.base import Backend, Engine
 from pytest_llem.backends.pytorch import PytorchBackend
 from pytest_llem.energy.choose import choose_meter
 from pytest_llem.energy.recorder import Recorder
+from pytest_llem.results.tdist import quantile
 from pytest_llem.study.config import ExperimentConfig
 from pytest_llem.study.load import study_from_mapping
 
@@ -70,7 +72,7 @@ def measure(name: str, engine: Engine, config: ExperimentConfig, windows: int) -
             flush=True,
         )
         before = after
-    half = 2 * statistics.stdev(ratios) / len(ratios) ** 0.5
+    half = float(quantile(0.975, np.array(windows - 1.0))) * statistics.stdev(ratios) / windows**0.5
     print(f"{name}: with recording / without = {statistics.fmean(ratios):.4f} ± {half:.4f}", flush=True)
 
 

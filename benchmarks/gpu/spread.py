@@ -1,4 +1,7 @@
-"""spread.py RESULTS: how far repeated runs of one configuration lie apart, by window length; what recording costs."""
+"""spread.py RESULTS: how far repeated runs of one configuration lie apart, by window length; what recording costs.
+
+Energies are evaluated again from the traces, so that older recordings show what today's estimator makes of them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from pytest_llem.energy.estimators import combine, estimate
+from pytest_llem.energy.estimators.interval import Part
+from pytest_llem.energy.trace import read_traces
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import read_result
 
@@ -21,24 +27,27 @@ def main(folder: Path) -> None:
         "  CV tokens/s %  recorder CPU %  valid"
     )
     for (study, cell), results in sorted(groups.items()):
-        figures = [r.energy_per_output_token_j for r in results if r.energy_per_output_token_j is not None]
+        windows = [parts(folder, result) for result in results]
+        figures = [combine(each) for each in windows if len(each) == len(results[0].repeats)]
         if len(figures) < 2:
             continue
-        windows = [w.energy_j / w.output_tokens for r in results for w in r.repeats if w.energy_j is not None]
-        halves = [
-            (r.energy_per_output_token_j_ci95[1] - r.energy_per_output_token_j_ci95[0])
-            / 2
-            / r.energy_per_output_token_j
-            for r in results
-            if r.energy_per_output_token_j_ci95 and r.energy_per_output_token_j
-        ]
+        values = [figure.value for figure in figures]
+        singles = [energy / tokens for each in windows for energy, _, tokens in each]
+        halves = [(figure.high - figure.low) / 2 / figure.value for figure in figures]
         rates = [r.output_tokens_per_s for r in results]
         costs = [r.recorder.cpu_share for r in results if r.recorder]
         print(
-            f"{study:22} {cell:26} {len(figures):4}  {1e3 * statistics.fmean(figures):8.3f} {percent(figures):8.2f} "
-            f"{percent(windows):19.2f} {100 * statistics.fmean(halves):23.2f} {percent(rates):14.2f} "
-            f"{100 * statistics.fmean(costs):15.2f}  {sum(r.validity.valid for r in results)}/{len(results)}"
+            f"{study:22} {cell:26} {len(figures):4}  {1e3 * statistics.fmean(values):8.3f} {percent(values):8.2f} "
+            f"{percent(singles):19.2f} {100 * statistics.fmean(halves):23.2f} {percent(rates):14.2f} "
+            f"{100 * statistics.fmean(costs):15.2f}  {len(figures)}/{len(results)}"
         )
+
+
+def parts(folder: Path, result: ExperimentResult) -> list[Part]:
+    """Energy, interval and output tokens of each window that can be evaluated."""
+    traces = read_traces(folder / result.run_id / result.cell_id / "trace.json.gz")
+    found = [(estimate(trace), window) for trace, window in zip(traces, result.repeats, strict=True)]
+    return [(e.energy_j, e.ci95, float(w.output_tokens)) for e, w in found if e.energy_j is not None and e.ci95]
 
 
 def percent(values: list[float]) -> float:

@@ -187,6 +187,12 @@ def test_another_method_is_refused() -> None:
     assert "in another way" in reason(one(run(noisy(1.0), method="power_integral"), run(noisy(1.0))))
 
 
+def test_at_the_power_limit_a_load_that_became_slower_is_found_in_longer_windows() -> None:
+    limited = {"reasons": ("power_not_settled",)}
+    before, now = (run(noisy(j), repeats=(window(s),), **limited) for j, s in ((1.0, 2.1), (1.25, 2.6)))
+    assert one(now, before).verdict == "fail"
+
+
 def test_at_the_power_limit_only_windows_of_one_length_compare() -> None:
     limited = {"reasons": ("power_not_settled",)}
     short, long = (run(noisy(1.0), repeats=(window(s),), **limited) for s in (0.15, 1.2))

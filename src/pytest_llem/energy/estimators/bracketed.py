@@ -2,7 +2,8 @@
 
 ``E = median over (a, b) of E_b - E_a - n * S + P * (t1 - t0)``: ``a`` among the last steps before the window, ``b``
 among the first after it, ``n`` the steps from a to b, ``S`` the idle step (J), ``P`` = S / period the idle power. The
-meter's lag, the grid's phase and the polling cancel, because power is the same, idle, at both ends.
+meter's lag, the grid's phase and the polling cancel, because power is the same, idle, at both ends. Of two
+or three steps idle power is vague; there sampled power tells it better.
 
 The lag is the time constant of the counter's one-pole low-pass. It is found at the end of the window: work ends
 sharply, so the last step before it still lacks ``lag * power`` and the first after it lacks what the low-pass has not
@@ -16,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from pytest_llem.energy.estimators.interval import INSTRUMENT_J
-from pytest_llem.energy.estimators.knots import Knots
-from pytest_llem.energy.trace import Ints
+from pytest_llem.energy.estimators.knots import IDLE_S, Knots
+from pytest_llem.energy.trace import Ints, Trace
 
 SETTLE_LAGS = 4.5  # after so many time constants a one-pole has forgotten all but 1 %; the median takes the rest
 IDLE_NOISE = 0.003  # relative standard deviation of idle power from a few steps
 STEP_NOISE = 0.05  # of a single one, which may hold what the one before it lacked
-FEW_STEPS = 4
+SAMPLED_NOISE = 0.01  # of the median of instant power: what parts the field from the counter at idle (H200: 0.8 %)
 UNALIKE = 0.25  # a step that differs by more from the others was not idle
 TAIL = 0.08  # a step at the outer end of a side that is higher by more holds the tail of other work (idle ones: 4 %)
 FEWEST = 3  # knots on each side, for a counter whose steps the reads did not resolve
@@ -46,18 +47,36 @@ class Lag:
 
 
 @dataclass(frozen=True)
+class Idle:
+    """Idle power and its standard deviation (W)."""
+
+    power: float
+    sd: float
+
+    def pooled(self, other: Idle | None) -> Idle:
+        """Both together, weighted by what each is worth."""
+        if other is None:
+            return self
+        own, theirs = self.sd**-2, other.sd**-2
+        return Idle((own * self.power + theirs * other.power) / (own + theirs), (own + theirs) ** -0.5)
+
+
+@dataclass(frozen=True)
 class Bracket:
-    """``energy`` and its ``sd`` (J, the instrument's part); idle power and ``idle_sd`` (W); the counter at t0 (J)."""
+    """``energy`` and its ``sd`` (J, the instrument's part); idle power (W), and as counted; the counter at t0 (J)."""
 
     energy: float
     sd: float
     idle_power: float
-    idle_sd: float
+    counted: Idle
     start_level: float
 
 
-def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
-    """The bracketed energy of ``t0`` to ``t1`` (s); None without idle time on both sides."""
+def bracketed(knots: Knots, t0: float, t1: float, lag: Lag, sampled: Idle | None = None) -> Bracket | None:
+    """The bracketed energy of ``t0`` to ``t1`` (s); None without idle time on both sides.
+
+    ``sampled`` is idle power as the power field shows it: worth more than two or three steps, less than six.
+    """
     before, after = knots.before(t0 - knots.slack / 2), _settled(knots, t1, lag)[: knots.idle_count]
     if knots.rhythm == "grid":
         before, after = _nearby(knots, before, after)
@@ -65,21 +84,33 @@ def bracketed(knots: Knots, t0: float, t1: float, lag: Lag) -> Bracket | None:
     if step is None or not _idle(knots, step, before) or not _idle(knots, step, after):
         return None
     power = step / knots.period
-    number = len(before) + len(after) - 2
-    idle_sd = power * (IDLE_NOISE if number >= FEW_STEPS else STEP_NOISE / max(1, number))
+    number = max(1, len(before) + len(after) - 2)
+    counted = Idle(power, power * max(IDLE_NOISE, STEP_NOISE * number**-1.5))
+    idle = counted.pooled(sampled)
+    power, step = idle.power, idle.power * knots.period
     a, b = np.meshgrid(before, after)
     steps = knots.index[b] - knots.index[a]
     energy = float(np.median(knots.energy[b] - knots.energy[a] - steps * step + power * (t1 - t0)))
     outside = float(np.median(steps)) * knots.period - (t1 - t0)
     errors = (
         INSTRUMENT_J,
-        idle_sd * outside,
+        idle.sd * outside,
         power * (t1 - t0) * knots.period_sd / knots.period,
         power * knots.slack / np.sqrt(6.0),
         energy / (t1 - t0) * lag.value * np.exp((t1 - knots.time[after[-1]]) / lag.value),  # what still lags behind
     )
     start = float(np.median(knots.energy[before] + power * (t0 - knots.time[before])))
-    return Bracket(energy, float(np.linalg.norm(errors)), power, idle_sd, start)
+    return Bracket(energy, float(np.linalg.norm(errors)), power, counted, start)
+
+
+def sampled_idle(trace: Trace, knots: Knots) -> Idle | None:
+    """Idle power beside the window by the field of instant power; None where it has too few samples there."""
+    time, power = trace.power[:, 0], trace.power[:, 1]
+    late = trace.t1 + 2 * knots.period  # instant power has surely been renewed
+    beside = power[((time > trace.t0 - IDLE_S) & (time <= trace.t0)) | ((time > late) & (time <= late + IDLE_S))]
+    if knots.rhythm != "grid" or len(beside) < FEWEST or not np.median(beside) > 0:
+        return None
+    return Idle(float(np.median(beside)), SAMPLED_NOISE * float(np.median(beside)))
 
 
 def _nearby(knots: Knots, before: Ints, after: Ints) -> tuple[Ints, Ints]:

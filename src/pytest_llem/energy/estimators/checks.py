@@ -151,8 +151,9 @@ def check_sources(
     differ = abs(cross[0]) > DISAGREE + Z95 * cross[1]
     if bracket is not None and knots.rhythm == "grid" and len(quiet):
         # With few steps at hand idle power is vague; but on a grid of its own, it may be the period that is wrong.
-        vague = Z95 * bracket.idle_sd if ORIGIN_S in trace.extra else 0.0
-        differ |= bool(abs(np.median(quiet) - bracket.idle_power) > DISAGREE * bracket.idle_power + vague)
+        idle = bracket.counted
+        vague = Z95 * idle.sd if ORIGIN_S in trace.extra else 0.0
+        differ |= bool(abs(np.median(quiet) - idle.power) > DISAGREE * idle.power + vague)
     if differ:
         yield "sources_disagree"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pytest_llem.energy.estimators import checks
-from pytest_llem.energy.estimators.bracketed import Bracket, Lag, bracketed, find_lag
+from pytest_llem.energy.estimators.bracketed import Bracket, Lag, bracketed, find_lag, sampled_idle
 from pytest_llem.energy.estimators.interval import PART_VARIATION, VARIATION, Interval, window_interval
 from pytest_llem.energy.estimators.knots import Knots, find_knots
 from pytest_llem.energy.estimators.phases import inner_boundaries
@@ -65,7 +65,7 @@ def _look(trace: Trace) -> _Counter | None:
         return None
     knots, parts = find_knots(trace), trace.parts()
     lag = find_lag(knots, trace.t0, trace.t1, parts[-1][2] if parts else trace.t0)
-    return _Counter(knots, lag, bracketed(knots, trace.t0, trace.t1, lag))
+    return _Counter(knots, lag, bracketed(knots, trace.t0, trace.t1, lag, sampled_idle(trace, knots)))
 
 
 def _evaluate(nothing: TraceEnergy, trace: Trace, counter: _Counter | None) -> TraceEnergy:
