@@ -130,7 +130,7 @@ class Live:
             with screen.cleared():
                 write(msg, flush=True, **markup)
 
-        writer.write = write_undisturbed  # type: ignore[method-assign]
+        writer.write = write_undisturbed  # type: ignore[method-assign]  # of this terminal only
         return screen
 
     def _steps(self) -> Iterator[Step]:

@@ -211,15 +211,14 @@ def _print_run(terminal: pytest.TerminalReporter, watched: _Watched) -> None:
         if figures is not None:
             status = "inconclusive" if figures.get("verdict") == "inconclusive" else str(figures["status"])
             rows.append(row(entry.cell_id, figures, status))
-    width = shutil.get_terminal_size().columns
-    header, lines = layout(rows, width) if rows else ("", [])
     devices = dict.fromkeys(str(f["device"]) for f in watched.figures.values() if f.get("device"))
     terminal.section(", ".join([f"energy: {run.manifest.study}", *devices]), sep="-")
-    if header:
+    if rows:
+        header, lines = layout(rows, shutil.get_terminal_size().columns)
         terminal.write_line(header, bold=True)
-    for text, verdict, style in lines:
-        terminal.write(text)
-        terminal.write_line(verdict, **{style: True})
+        for text, verdict, style in lines:
+            terminal.write(text)
+            terminal.write_line(verdict, **{style: True})
     if run.manifest.note:
         terminal.write_line(run.manifest.note, red=True)
     waiting = len(run.manifest.cells) - len(rows)

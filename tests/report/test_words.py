@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_llem.report.words import change, judged, limits, percent
+from pytest_llem.report.words import change, judged, limits, percent, plural
 from pytest_llem.results.model import Verdict
 from tests.report.test_markdown import DEARER, comparison
 
@@ -22,6 +22,11 @@ def test_arrows() -> None:
 )
 def test_percent(ratio: float, text: str) -> None:
     assert percent(ratio) == text
+
+
+def test_counts() -> None:
+    assert plural(1, "cell") == "1 cell"
+    assert plural(2000, "cell") == "2,000 cells"
 
 
 def test_limits_are_written_as_a_budget_is() -> None:

@@ -24,7 +24,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
             _add_options(command)
         for action in command._actions:
             if action.type is Path:
-                action.complete = shtab.FILE  # type: ignore[attr-defined]
+                action.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab is told
     return str(shtab.complete(parser, shell=shell))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_llem.report.units import duration
+from pytest_llem.report.words import plural
 from pytest_llem.study.study import Cell, Study
 
 # What an experiment costs besides its windows, s: starting, loading, warming up a small model. A large one costs more.
@@ -40,20 +41,16 @@ def plan(study: Study) -> dict[str, Any]:
     }
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
 def plan_text(study: Study) -> str:
     """The plan for a person."""
     found = plan(study)
     lines = [
-        f"{study.name}: {_count(len(study.cells), 'cell')}, {_count(found['experiments'], 'different experiment')}"
+        f"{study.name}: {plural(len(study.cells), 'cell')}, {plural(found['experiments'], 'different experiment')}"
     ]
     if study.description:
         lines.append(study.description)
     for cell in study.cells:
-        budgets = f"  ({_count(len(cell.budgets), 'budget')})" if cell.budgets else ""
+        budgets = f"  ({plural(len(cell.budgets), 'budget')})" if cell.budgets else ""
         lines.append(f"  {cell.study}[{cell.id}]  {cell.config.backend}, {cell.runner.kind}{budgets}")
     lines += [f"note: {notice}" for notice in study.notices()]
     lines.append(f"takes at least {duration(found['seconds_at_least'])}, more for a large model")

@@ -12,6 +12,7 @@ from pytest_llem.energy.rhythm import share_rhythm
 from pytest_llem.energy.trace import ESTIMATED, Trace, read_traces
 from pytest_llem.report.units import interval, si
 
+ESTIMATE = "estimated_energy"
 MOST_WINDOWS = 12  # of one trace; --json has them all
 
 
@@ -25,7 +26,7 @@ def replay(path: Path, method: str | None = None) -> list[TraceEnergy]:
 def _estimate(trace: Trace, method: str | None) -> TraceEnergy:
     found = estimate(trace, method or trace.extra.get("method", "bracketed"))
     no_meter = trace.extra.get(ESTIMATED) == "yes"
-    return replace(found, reasons=("estimated_energy", *found.reasons)) if no_meter else found
+    return replace(found, reasons=(ESTIMATE, *found.reasons)) if no_meter else found
 
 
 def replay_json(found: Sequence[TraceEnergy]) -> dict[str, object]:
@@ -37,8 +38,8 @@ def replay_text(found: Sequence[TraceEnergy]) -> str:
     """For a person: one line for each trace, and below it its marked parts."""
     lines = []
     for trace in found:
-        codes = ", ".join(code for code in trace.reasons if code != "estimated_energy")
-        flags = "" if "estimated_energy" not in trace.reasons else "  ESTIMATED"
+        codes = ", ".join(code for code in trace.reasons if code != ESTIMATE)
+        flags = "  ESTIMATED" if ESTIMATE in trace.reasons else ""
         flags += "" if not codes else f"  {codes}" if trace.valid else f"  INVALID: {codes}"
         lines.append(f"{trace.name}: {_energy(trace.energy_j, trace.ci95)}  [{trace.method}]{flags}")
         for window in trace.windows[:MOST_WINDOWS]:

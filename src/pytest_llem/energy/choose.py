@@ -57,8 +57,8 @@ def choose_meter(name: str = "auto", *, gpu: bool = True) -> Choice:
 
 def require_known(name: str) -> None:
     """Raise MeterError for a name that no meter has; imports none."""
-    if name != "auto" and not name.startswith("replay:") and name not in BUILT_IN:
-        _third_party(name)
+    if name != "auto" and not name.startswith("replay:"):
+        _target(name)
 
 
 def make_meter(name: str) -> Meter:
@@ -67,7 +67,7 @@ def make_meter(name: str) -> Meter:
         from pytest_llem.energy.meters.replay import ReplayMeter
 
         return ReplayMeter(name.removeprefix("replay:"))
-    target = BUILT_IN.get(name) or _third_party(name)
+    target = _target(name)
     module, _, attribute = target.partition(":")
     try:
         factory = getattr(importlib.import_module(module), attribute)
@@ -79,7 +79,10 @@ def make_meter(name: str) -> Meter:
     return meter
 
 
-def _third_party(name: str) -> str:
+def _target(name: str) -> str:
+    """Where the meter's class is: ``module:attribute``."""
+    if name in BUILT_IN:
+        return BUILT_IN[name]
     from importlib.metadata import entry_points  # slow to import, and seldom needed
 
     found = {point.name: point.value for point in entry_points(group=GROUP)}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pytest_llem.errors import LlemError
+from pytest_llem.report.words import plural
 from pytest_llem.results.baseline import Baseline, Entry
 from pytest_llem.results.rules import HIGHER_IS_BETTER
 from pytest_llem.results.tdist import quantile
@@ -46,6 +47,6 @@ def _row(entry: Entry, metric: str, unit: str) -> dict[str, str | float] | None:
         half = float(quantile(0.975, np.array(n - 1.0))) * float(values.std(ddof=1)) / math.sqrt(n)
         row["range"] = f"± {half:.3g}"
     measured = "measured" if entry.measured else "ESTIMATED"
-    cycles = f"{n} cycle{'s' if n > 1 else ''}"
+    cycles = plural(n, "cycle")
     row["extra"] = f"{cycles}, {measured} ({entry.energy_source}), {', '.join(entry.models) or 'no GPU'}"
     return row

@@ -24,6 +24,11 @@ def judged(verdict: Verdict, found: str = "found", digits: int = 3) -> str:
     return f"{verdict.metric} {limits(verdict)}, {found} {value}{within}{reason}"
 
 
+def plural(count: int, word: str) -> str:
+    """``1 cell``, ``1,234 cells``."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def percent(ratio: float) -> str:
     """``1.031`` makes ``+3.1``; what is beyond any use makes ``∞``."""
     value = 100 * (ratio - 1)

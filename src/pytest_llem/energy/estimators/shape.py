@@ -54,7 +54,8 @@ def power_boundaries(trace: Trace, times: Floats, total: float, total_sd: float)
     cut = np.maximum(cut, _unseen_jump(shape, times, float(trace.extra.get(POWER_LIMIT_W, "0"))))
     # What a pause in the samples hides before a boundary is lacking there, what it hides after it is too much there.
     lost = running_total(trace.power[:, 0], unseen_power(trace.power[:, 0], trace.watts, shape.spacing))
-    before = np.interp(times, trace.power[:, 0], lost) - np.interp(times[0], trace.power[:, 0], lost)
+    at = np.interp(times, trace.power[:, 0], lost)
+    before = at - at[0]
     hidden = (1 - share) * before + share * (before[-1] - before)
     sensor, ends = SENSOR * total * bridge**2, total_sd / np.sqrt(2) + 0 * share
     errors = (cut * shape.spacing * UNIFORM, unseen, hidden, sensor, ends)

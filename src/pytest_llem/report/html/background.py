@@ -86,11 +86,13 @@ def devices(cells: Sequence[CellRow]) -> list[DeviceUse]:
     drivers: dict[str, str] = {}
     watched: set[str] = set()
     for cell in cells:
-        for device in cell.result.devices if cell.result is not None else ():
+        if cell.result is None:
+            continue
+        for device in cell.result.devices:
             used.setdefault(device.uuid, []).append(device)
             if cell.power is not None and cell.power.driver:
                 drivers.setdefault(device.uuid, cell.power.driver)
-            if cell.result is not None and "throttled" not in cell.result.validity.missing:
+            if "throttled" not in cell.result.validity.missing:
                 watched.add(device.uuid)
     return [DeviceUse(uses, drivers.get(uuid, NONE), uuid in watched) for uuid, uses in used.items()]
 

@@ -30,11 +30,6 @@ WORST_FIRST = ("error", "failed", "over_budget", "interrupted", "inconclusive")
 """What did not pass."""
 
 
-def plural(count: int, word: str) -> str:
-    """``1 cell``, ``1,234 cells``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
-
-
 def plain(value: JsonValue) -> str:
     """A configuration's value for a person."""
     if value is None:

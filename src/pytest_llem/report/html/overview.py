@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_llem.report.html.data import CellRow
-from pytest_llem.report.html.looks import OUTCOMES, WORST_FIRST, plural
-from pytest_llem.report.words import judged, limits
+from pytest_llem.report.html.looks import OUTCOMES, WORST_FIRST
+from pytest_llem.report.words import judged, limits, plural
 from pytest_llem.results.model import Outcome
 from pytest_llem.results.study_result import CellVerdict
 
