@@ -54,7 +54,8 @@ def test_a_budget_of_nothing_fails_its_cell_only(studies: Studies):
     result = studies.run()
     result.assert_outcomes(passed=2, failed=2)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["OVER BUDGET study.yaml::*- FAIL *e2el_s <= 0 s*"])  # the short summary says which
+    if pytest.version_tuple >= (9,):  # the short summary says which; pytest 8 leaves out reasons without a traceback
+        result.stdout.fnmatch_lines(["OVER BUDGET study.yaml::*- FAIL *e2el_s <= 0 s*"])
     result.stdout.no_fnmatch_line("*Traceback*")
     assert studies.statuses() == {
         "instant-n1-out16": "passed",

@@ -26,3 +26,26 @@ def test_any_code_is_measured_and_can_be_printed(studies: Studies) -> None:
         """
     )
     studies.run().assert_outcomes(passed=2)
+
+
+def test_every_block_knows_the_grid_of_its_counter(studies: Studies, two_gpus: None) -> None:
+    """The first sees it while it waits, each other one shares it with those before."""
+    studies.pytester.makepyfile(
+        """
+        import time
+
+        def test_blocks(llem_measure):
+            waits = []
+            for _ in range(3):
+                begin = time.monotonic()
+                with llem_measure() as energy:
+                    waits.append(time.monotonic() - begin)
+                    time.sleep(0.5)
+                assert energy.valid, energy.reasons
+                assert len(energy.traces) == 2
+                for trace in energy.traces:
+                    assert abs(float(trace.extra["counter_period_s"]) - 0.1) < 1e-3
+            assert waits[1] < waits[0] - 0.3
+        """
+    )
+    studies.run("--llem-meter=nvml").assert_outcomes(passed=1)

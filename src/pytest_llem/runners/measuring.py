@@ -7,17 +7,23 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_llem.energy.estimators import estimate
+from pytest_llem.energy.meter import Device, Meter
 from pytest_llem.energy.recorder import Recorder
+from pytest_llem.energy.rhythm import REACH_S, share_rhythm
 from pytest_llem.energy.trace import Mark, Trace
 from pytest_llem.results.model import Interval
 from pytest_llem.runners.assemble import add
 from pytest_llem.runners.devices import DevicePlan
 from pytest_llem.runners.locks import hold
+
+LEAD_S = 1.0  # ten steps of an H200's counter; eight tell its grid well enough for a block of ten seconds
+_earlier: deque[Trace] = deque(maxlen=32)  # of blocks in this process: their counters keep the grid
 
 
 @dataclass
@@ -46,10 +52,10 @@ def measure(plan: DevicePlan, lock_dir: Path, label: str = "block") -> Iterator[
     with (
         hold(names, len(names), lock_dir) as (locks, _),
         tempfile.TemporaryDirectory(prefix=f"llem-{os.getpid()}-") as samples,
-        Recorder(plan.meter_name, plan.devices_for(locks), Path(samples), pid=os.getpid()) as recorder,
+        Recorder(plan.meter_name, devices := plan.devices_for(locks), Path(samples), pid=os.getpid()) as recorder,
     ):
         recorder.pace("dense")
-        time.sleep(plan.meter.bracket_s)
+        time.sleep(_lead_s(plan.meter, devices))
         _synchronize()
         recorder.pace("quiet")
         start = time.monotonic()
@@ -60,7 +66,11 @@ def measure(plan: DevicePlan, lock_dir: Path, label: str = "block") -> Iterator[
         time.sleep(plan.meter.bracket_s)
         recording = recorder.stop()
     uuids = [device.uuid for device in recording.devices]
-    found.traces = tuple(recording.trace(it, f"{label}/{it}", start, end, [Mark(label, 1, end)]) for it in uuids)
+    traces = [recording.trace(it, f"{label}/{it}", start, end, [Mark(label, 1, end)]) for it in uuids]
+    found.traces = tuple(traces)
+    if plan.meter.reads_disturb:
+        found.traces = share_rhythm((*_earlier, *traces))[-len(traces) :]
+        _earlier.extend(found.traces)
     energies = [estimate(trace, recording.meter.method) for trace in found.traces]
     found.duration_s = end - start
     found.reasons = tuple(dict.fromkeys(code for energy in energies for code in energy.reasons))
@@ -68,6 +78,15 @@ def measure(plan: DevicePlan, lock_dir: Path, label: str = "block") -> Iterator[
     if total := add((energy.energy_j, energy.ci95) for energy in energies):
         found.energy_j, found.energy_j_ci95 = total
         found.mean_power_w = total[0] / (end - start)
+
+
+def _lead_s(meter: Meter, devices: Sequence[Device]) -> float:
+    """Idle time before the block (s): long enough to see the counter's grid where no block before it has shown it."""
+    if not meter.reads_disturb:
+        return meter.bracket_s
+    since = time.monotonic() - REACH_S
+    shown = {trace.extra["uuid"] for trace in _earlier if trace.t1 > since}
+    return meter.bracket_s if shown.issuperset(device.uuid for device in devices) else max(LEAD_S, meter.bracket_s)
 
 
 def _synchronize() -> None:
