@@ -79,6 +79,7 @@ def test_the_version_comes_at_once() -> None:
         (["plan", "missing.yaml"], 2, "missing.yaml"),
         (["plan", "x.yaml", "--unknown"], 2, "unknown argument: --unknown"),
         (["run", "-m", "tiny", "-n", "auto"], 1, "-n auto: with -m it is the number of prompts"),
+        (["run", "-m", "tiny", "--llem-resume"], 1, "--llem-resume needs a study file"),
         (["replay", "missing.json.gz"], 1, "missing.json.gz"),
         (["nothing"], 2, "invalid choice: 'nothing'"),
         ([], 2, "the following arguments are required: COMMAND"),
@@ -198,6 +199,10 @@ def test_config_says_where_each_value_comes_from(studies: Studies, monkeypatch: 
     text = llem(studies, "config").stdout
     assert f"--llem-busy = wait   (llem_busy in {mine})" in text
     assert "first wins: command line, environment, study file, ini file, your own file, default" in text
+    monkeypatch.setenv("LLEM_RUNNER_VLLM", "dokcer")
+    refused = llem(studies, "config")
+    assert refused.returncode != 0
+    assert "LLEM_RUNNER_VLLM: 'dokcer' is not a runner" in refused.stderr
 
 
 def test_the_users_own_file_holds_in_pytest(studies: Studies) -> None:

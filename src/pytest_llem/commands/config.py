@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from pytest_llem.commands.run import plugin_arguments
-from pytest_llem.errors import LlemError
+from pytest_llem.errors import LlemError, ValueRefused
 from pytest_llem.flags import OPTIONS, Option, user_file
 from pytest_llem.options import options_of, user_settings
+from pytest_llem.study.runner import parse_runner
 
 _PREFIX = "LLEM_"
 
@@ -24,6 +26,7 @@ class _Looker:
     @pytest.hookimpl(tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> int:
         options_of(config)  # raises for a value that cannot be used
+        _check_runners(os.environ)
         self.found = {
             "settings": {option.flag: _setting(config, option) for option in OPTIONS},
             "environment": {name: value for name, value in sorted(os.environ.items()) if name.startswith(_PREFIX)},
@@ -32,6 +35,15 @@ class _Looker:
             "user_file_place": str(user_file()),
         }
         return 0
+
+
+def _check_runners(environment: Mapping[str, str]) -> None:
+    for name, value in environment.items():
+        if value and re.fullmatch("LLEM_RUNNER(_[A-Z0-9_]+)?", name):
+            try:
+                parse_runner(value)
+            except ValueRefused as error:
+                raise pytest.UsageError(f"environment: {name}: {error}") from None
 
 
 def effective(arguments: Sequence[str]) -> dict[str, Any]:

@@ -35,7 +35,11 @@ def run_pytest(arguments: Sequence[str], *plugins: object) -> int:
 
 
 def run_study(text: str, arguments: Sequence[str]) -> int:
-    """The same for a study without a file: it lies for so long where pytest finds the ini file of this folder."""
+    """The same for a study without a file: it lies for so long where pytest finds the ini file of this folder.
+
+    Raises LlemError where it should go on with an earlier run: its one experiment is done, or was not."""
+    if any(argument.partition("=")[0] == "--llem-resume" for argument in arguments):
+        raise LlemError("--llem-resume needs a study file: the one experiment of -m has nothing to go on with")
     here = Path.cwd() if os.access(Path.cwd(), os.W_OK) else None
     with TemporaryDirectory(prefix=".llem-run-", dir=here) as folder:
         Path(folder, ".gitignore").write_text("*\n")  # the repository is no less clean for it
