@@ -10,7 +10,7 @@ REASONS: dict[str, str] = {
     "counter_reset": "the energy counter went backwards",
     "device_lost": "the samples stop before the window ends",
     "samples_start_late": "the samples start after the window does",
-    "missing_ticks": "steps of the energy counter were not seen, or the counter stood still",
+    "missing_ticks": "steps of the energy counter were not seen, or the meter stood still",
     "no_bracket": "there is no idle time on one side of the window",
     "sources_disagree": "the energy counter and the integral of power differ by more than 5 %",
     "power_above_limit": "the mean power is above the device's limit",

@@ -2,8 +2,8 @@
 
 ``E = median over (a, b) of E_b - E_a - n * S + P * (t1 - t0)``: ``a`` among the last steps before the window, ``b``
 among the first after it, ``n`` the steps from a to b, ``S`` the idle step (J), ``P`` = S / period the idle power. The
-meter's lag, the grid's phase and the polling cancel, because power is the same, idle, at both ends. Of two
-or three steps idle power is vague; there sampled power tells it better.
+meter's lag, the grid's phase and the polling cancel, because power is the same, idle, at both ends. Of two or
+three steps idle power is vague; there sampled power tells it better.
 
 The lag is the time constant of the counter's one-pole low-pass. It is found at the end of the window: work ends
 sharply, so the last step before it still lacks ``lag * power`` and the first after it lacks what the low-pass has not
@@ -24,6 +24,7 @@ SETTLE_LAGS = 4.5  # after so many time constants a one-pole has forgotten all b
 IDLE_NOISE = 0.003  # relative standard deviation of idle power from a few steps
 STEP_NOISE = 0.05  # of a single one, which may hold what the one before it lacked
 SAMPLED_NOISE = 0.01  # of the median of instant power: what parts the field from the counter at idle (H200: 0.8 %)
+MISCOUNT = 0.7  # standard deviation of a count that may be off by one
 UNALIKE = 0.25  # a step that differs by more from the others was not idle
 TAIL = 0.08  # a step at the outer end of a side that is higher by more holds the tail of other work (idle ones: 4 %)
 FEWEST = 3  # knots on each side, for a counter whose steps the reads did not resolve
@@ -55,7 +56,7 @@ class Idle:
 
     def pooled(self, other: Idle | None) -> Idle:
         """Both together, weighted by what each is worth."""
-        if other is None:
+        if other is None or not self.sd > 0:
             return self
         own, theirs = self.sd**-2, other.sd**-2
         return Idle((own * self.power + theirs * other.power) / (own + theirs), (own + theirs) ** -0.5)
@@ -96,6 +97,7 @@ def bracketed(knots: Knots, t0: float, t1: float, lag: Lag, sampled: Idle | None
         INSTRUMENT_J,
         idle.sd * outside,
         power * (t1 - t0) * knots.period_sd / knots.period,
+        MISCOUNT * step * outside / float(np.median(knots.time[b] - knots.time[a])) * knots.ambiguous,
         power * knots.slack / np.sqrt(6.0),
         energy / (t1 - t0) * lag.value * np.exp((t1 - knots.time[after[-1]]) / lag.value),  # what still lags behind
     )

@@ -32,7 +32,7 @@ def check_samples(trace: Trace, uses_counter: bool) -> Iterable[str]:
     source = trace.energy if uses_counter else trace.power
     if not _window_in_order(trace):
         yield "bad_window"
-    elif len(source) < 3:
+    elif len(source) < 3 or not (uses_counter or np.any(np.isfinite(trace.watts))):
         yield "too_few_samples"
     else:
         if not _finite(trace):
@@ -45,6 +45,8 @@ def check_samples(trace: Trace, uses_counter: bool) -> Iterable[str]:
             yield "device_lost"
         if not source[0, 0] <= trace.t0:
             yield "samples_start_late"
+        if not uses_counter and not np.any(trace.watts > 0):
+            yield "missing_ticks"
 
 
 def _window_in_order(trace: Trace) -> bool:

@@ -39,7 +39,8 @@ def estimate(trace: Trace, method: str = "bracketed") -> TraceEnergy:
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; one of {', '.join(METHODS)}")
     notes = []
-    if method != "power_integral" and not len(trace.energy) and len(trace.power):
+    no_counter = trace.extra.get("source") in (None, "nvml_power", "replay") and not len(trace.energy)
+    if method != "power_integral" and no_counter and len(trace.power):
         notes.append(f"{method} needs an energy counter; this meter has none, so its power was integrated")
         method = "power_integral"
     reasons = list(checks.check_samples(trace, uses_counter=method != "power_integral"))

@@ -8,7 +8,7 @@ beginnings, and the grid is what agrees with most of these brackets at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,8 @@ INLIERS = 0.45  # a grid that explains fewer of the changes is none; half of the
 HINT_SD = 0.0025  # idle power and idle counter agree to 0.2 % on an H200
 HINT_FLOOR = 1e-2  # a hint 3 standard deviations off everything possible comes from a meter that gives none
 CANDIDATES = 241
+UNSEEN = 3  # steps apart, between which some may be miscounted
+SURE = 4.0  # standard deviations of the hint
 LATE_S = 0.003  # 99 % of an H200's idle steps are less than 2.4 ms late
 MIN_LONG_STEPS = 10  # two bursts of reads; fewer tell no more than a trace does by itself
 LONG_INLIERS = 0.8  # over minutes the grid is strict, or there is none
@@ -31,13 +33,17 @@ FOLD_MOST = 10_000  # a counter that steps so often within a recording is seen w
 
 @dataclass(frozen=True)
 class Grid:
-    """Steps at ``origin + k * period`` (s), which ``votes`` of the observed changes agree with."""
+    """Steps at ``origin + k * period`` (s), which ``votes`` of the observed changes agree with.
+
+    ``ambiguous``: as many agree with one step more or less in the longest time without reads.
+    """
 
     origin: float
     period: float
     period_sd: float
     phase_sd: float
     votes: float
+    ambiguous: bool = False
 
 
 def fit_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | None:
@@ -53,7 +59,9 @@ def fit_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | None:
     # A line is the better start where reads are few, the median slope where the clock jumped.
     found = [_search(lo, hi, start, slope, hint) for slope in (_line, _median_slope)]
     best = max(found, key=lambda grid: grid.votes)
-    return best if best.votes >= INLIERS * len(lo) and resolution <= RESOLVED * best.period else None
+    if best.votes < INLIERS * len(lo) or resolution > RESOLVED * best.period:
+        return None
+    return replace(best, ambiguous=_ambiguous(lo, hi, best, hint))
 
 
 def fit_long_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | None:
@@ -83,6 +91,21 @@ def fit_long_grid(lo: Floats, hi: Floats, hint: float | None = None) -> Grid | N
     best = max(found, key=lambda grid: grid.votes)
     resolved = float(np.median(hi - lo)) <= RESOLVED * best.period
     return best if resolved and best.votes >= LONG_INLIERS * len(lo) else None
+
+
+def _ambiguous(lo: Floats, hi: Floats, best: Grid, hint: float | None) -> bool:
+    """Whether a count that differs by one across the longest gap fits as well, and no hint speaks against it."""
+    middle = (lo + hi) / 2
+    steps = np.round((middle - best.origin) / best.period)
+    gap = int(np.argmax(np.diff(steps)))
+    if steps[gap + 1] - steps[gap] < UNSEEN:
+        return False
+    for way in (-1.0, 1.0):
+        other = steps + way * (np.arange(len(steps)) > gap)
+        rival = _refine(lo, hi, other - other[0], _line(other, middle))
+        if rival.votes >= best.votes and (hint is None or abs(rival.period / hint - 1) < SURE * HINT_SD):
+            return True
+    return False
 
 
 def _search(

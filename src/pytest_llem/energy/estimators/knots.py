@@ -31,8 +31,9 @@ class Knots:
     ``rhythm`` says how the times are known: steps on a "grid", "irregular" steps (each seen between two reads), or a
     "continuous" counter (the reads themselves). ``index[i]`` counts periods: whole numbers on a grid, with gaps where
     no read fell between two steps. ``period`` (s) is the grid's or the typical one; ``time_sd`` and ``period_sd`` (s)
-    are their uncertainties. So many changes as ``outliers`` do not fit the grid; ``jumped`` says that they are all
-    those before, or all those after, some time: there the clock jumped.
+    are their uncertainties; ``ambiguous``: the longest gap may hold one step more or less. So many changes as
+    ``outliers`` do not fit the grid; ``jumped`` says that they are all those before, or all those after, some time:
+    there the clock jumped.
     """
 
     rhythm: Literal["grid", "irregular", "continuous"]
@@ -44,6 +45,7 @@ class Knots:
     period_sd: float = 0.0
     outliers: int = 0
     jumped: bool = False
+    ambiguous: bool = False
 
     @property
     def slack(self) -> float:
@@ -147,7 +149,9 @@ def _on_grid(grid: Grid, before: Floats, counter: Floats, lo: Floats, hi: Floats
     fresh[np.flatnonzero(start)[-1:]] = True
     index, level = index[fresh], level[fresh]
     time, outliers = grid.origin + index * grid.period, int(np.count_nonzero(off))
-    return Knots("grid", time, level, index, grid.period, time_sd, grid.period_sd, outliers, _jumped(off))
+    return Knots(
+        "grid", time, level, index, grid.period, time_sd, grid.period_sd, outliers, _jumped(off), grid.ambiguous
+    )
 
 
 def _jumped(off: NDArray[np.bool_]) -> bool:

@@ -86,7 +86,7 @@ def _delay(shape: _Shape, times: Floats) -> tuple[float, float]:
         return DELAY_S, shape.spacing
     idle, fall = float(np.median(after)), float(np.median(before) - np.median(after))
     noise = float(np.ptp(before) + np.ptp(after)) / 2
-    if fall < max(4 * noise, FAINT * idle):
+    if not fall > max(4 * noise, FAINT * idle):
         return DELAY_S, shape.spacing
     passed = float(np.diff(shape.energy(np.array([start, stop])))[0])
     delay = (passed - idle * (stop - start)) / fall - (end - start)
