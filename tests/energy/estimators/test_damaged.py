@@ -70,6 +70,12 @@ DAMAGE: dict[str, tuple[str, Callable[[Trace], Trace]]] = {
     "one sample": ("too_few_samples", lambda t: replace(t, energy=t.energy[:1], power=t.power[:1])),
     "no samples": ("too_few_samples", lambda t: replace(t, energy=t.energy[:0], power=t.power[:0])),
     "counter never moves": ("too_few_samples", lambda t: counter_from(t, 0.0, lambda c: np.full_like(c, c[0]))),
+    "no reads of the counter that the meter has": (
+        "too_few_samples",
+        lambda t: replace(t, energy=t.energy[:0], extra={"source": "nvml_counter"}),
+    ),
+    "neither counter nor power": ("too_few_samples", lambda t: replace(t, energy=t.energy[:0], power=t.power + np.nan)),
+    "power of nothing": ("missing_ticks", lambda t: replace(t, energy=t.energy[:0], power=t.power * [1, 0, 0])),
     "NaN energy": ("not_finite", lambda t: with_value(t, "energy", 2, np.nan)),
     "NaN time": ("not_finite", lambda t: with_value(t, "energy", 0, np.nan)),
     "infinite energy": ("not_finite", lambda t: with_value(t, "energy", 2, np.inf)),

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from pytest_llem.energy.estimators import TraceEnergy, estimate
+from pytest_llem.energy.rhythm import share_rhythm
 from pytest_llem.energy.simulate import SimulatedMeter, pulse, simulate, staircase
-from pytest_llem.energy.trace import Mark, Trace, read_traces
+from pytest_llem.energy.trace import ORIGIN_S, PERIOD_S, PHASE_SD_S, Mark, Trace, read_traces
 from tests.energy.estimators.recorded import references, results, thinned, traces, units
 from tests.energy.estimators.test_recorded import LIMIT_PERCENT
 
@@ -174,6 +175,21 @@ def test_windows_of_a_sixth_of_a_second_repeat_to_less_than_a_percent() -> None:
         if result.ci95
     ]
     assert np.mean(held) >= 0.9
+
+
+def test_a_count_of_steps_that_nothing_confirms_widens_the_interval() -> None:
+    """Without power and other windows, the steps inside a window left in peace are counted from three on each side."""
+    held, wide = [], 0
+    for name in ("h200_quiet", "h200_short"):
+        for window in share_rhythm(list(read_traces(DATA / f"{name}.json.gz"))):
+            facts = {key: value for key, value in window.extra.items() if key not in (ORIGIN_S, PERIOD_S, PHASE_SD_S)}
+            known, alone = (estimate(w) for w in (window, replace(window, power=np.empty((0, 3)), extra=facts)))
+            if alone.ci95 is not None and known.ci95 is not None:
+                held.append(alone.ci95[0] <= (known.energy_j or 0.0) <= alone.ci95[1])
+                wide += alone.ci95[1] - alone.ci95[0] > 2 * (known.ci95[1] - known.ci95[0])
+    assert len(held) > 30
+    assert np.mean(held) > 0.95
+    assert wide > 0
 
 
 def test_a_part_that_no_sample_shows_has_a_wide_interval() -> None:

@@ -40,7 +40,7 @@ def test_the_nvidia_runtime_gets_uuids(make_launch: Callable[..., Launch]) -> No
     assert (request["Driver"], request["DeviceIDs"], request["Capabilities"]) == (
         "nvidia",
         [UUID],
-        [["gpu", "utility"]],
+        [["gpu", "compute", "utility"]],
     )
     assert "NVIDIA_VISIBLE_DEVICES" not in found["environment"]
 

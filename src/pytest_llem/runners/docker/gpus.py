@@ -38,7 +38,8 @@ def device_requests(engine: Engine, uuids: Sequence[str]) -> list[Any]:
     if not uuids:
         return []
     if access == "nvidia-runtime":
-        return [DeviceRequest(driver="nvidia", device_ids=list(uuids), capabilities=[["gpu", "utility"]])]
+        capabilities = [["gpu", "compute", "utility"]]  # CUDA itself, and NVML
+        return [DeviceRequest(driver="nvidia", device_ids=list(uuids), capabilities=capabilities)]
     if access == "cdi":
         devices = _cdi_devices(engine)
         return [DeviceRequest(driver="cdi", device_ids=[_cdi_name(uuid, devices) for uuid in uuids])]
