@@ -28,7 +28,7 @@ def test_without_energy_that_is_the_reason(known: dict[str, None]) -> None:
 @pytest.mark.parametrize(
     ("lacking", "optimality"),
     [
-        ({}, "the size of the model's weights or cache is not known"),
+        ({}, "the size of the model's weights or cache is not known, or tokens were drafted"),
         ({"flops": None, "mfu": None}, NO_SIZE),
         ({"mfu": None}, NO_DEVICE),
         ({"idle_power_w": None}, "idle power is unknown"),

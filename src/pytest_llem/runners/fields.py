@@ -178,14 +178,24 @@ def compute(seen: Observed, config: ExperimentConfig, done: Fields) -> Fields:
     if spec is None:
         return fields
     fields["mfu"] = physics.mfu(flops, done["duration_s"], spec, len(devices))
-    if facts.weight_bytes is None or facts.kv_bytes_per_token is None:
+    if facts.weight_bytes is None or facts.kv_bytes_per_token is None or _drafts(config):
         return fields
     passes = max(1, done["output_tokens"] // _concurrency(config, seen.worker.prompts))
-    read = physics.run_bytes(requests, passes, facts.weight_bytes, facts.kv_bytes_per_token)
+    # A pass reads at least the experts of one token.
+    active = (facts.active_parameters or facts.parameters or 1) / (facts.parameters or 1)
+    read = physics.run_bytes(requests, passes, active * facts.weight_bytes, facts.kv_bytes_per_token)
     seconds = physics.floor_s(read, flops, spec, len(devices))
     if done["idle_power_w"] is not None and done["energy_j"]:
         fields["energy_optimality"] = physics.energy_optimality(seconds, done["idle_power_w"], done["energy_j"])
     return fields
+
+
+def _drafts(config: ExperimentConfig) -> bool:
+    """Whether one pass may make several tokens of a sequence, so that nobody knows how often the weights were read."""
+    if config.vllm is not None:
+        return config.vllm.engine.speculative_config is not None
+    own = config.pytorch
+    return own is not None and (own.assistant_model is not None or own.prompt_lookup_num_tokens is not None)
 
 
 def _concurrency(config: ExperimentConfig, prompts: int) -> int:

@@ -12,6 +12,7 @@ from pytest_llem.runners.fields import Fields
 FATAL = frozenset({"gpu_shared", "device_lost", "below_physical_floor", "no_windows"})
 """Codes that make a result invalid besides those of the estimators (:mod:`pytest_llem.energy.validity`)."""
 
+NO_BOUND = "the size of the model's weights or cache is not known, or tokens were drafted"
 FROM_ENERGY = ("energy_above_idle_j", "energy_optimality", "prefill_energy_j", "decode_energy_j")
 """Figures that have reasons of their own to be null where there is an energy."""
 
@@ -105,4 +106,4 @@ def _why_no_optimality(done: Fields) -> str:
         return NO_SIZE
     if done.get("mfu") is None:
         return "the bandwidth and peak of this device are not known"
-    return NO_IDLE_POWER if done["idle_power_w"] is None else "the size of the model's weights or cache is not known"
+    return NO_IDLE_POWER if done["idle_power_w"] is None else NO_BOUND
