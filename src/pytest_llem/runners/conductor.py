@@ -86,8 +86,10 @@ class WorkerSession:
     def _converse(self, cell: Cell, bracket_s: float, limits: Limits, say: Listener) -> None:
         deadline = time.monotonic() + limits.experiment_s
         self._channel.last_heard = time.monotonic()
+        window_s = 0.0  # in a window the worker says nothing
         while True:
-            message = self._next(deadline, limits)
+            message = self._next(deadline, limits, window_s)
+            window_s = cell.config.measure.min_window_s if message["type"] == "ready" else 0.0
             match message["type"]:
                 case "hello":
                     _check_protocol(message)
@@ -123,7 +125,7 @@ class WorkerSession:
                 case other:
                     raise RunnerError(f"the worker sent an unknown message {other!r}")
 
-    def _next(self, deadline: float, limits: Limits) -> Message:
+    def _next(self, deadline: float, limits: Limits, window_s: float) -> Message:
         """The next message; raises when the worker ends, hangs or is silent."""
         while True:
             if limits.cancelled():
@@ -145,7 +147,7 @@ class WorkerSession:
                     raise self._crashed()
                 if silent_s > CONNECT_LIMIT_S:
                     raise WorkerTimeout(f"the worker did not call within {CONNECT_LIMIT_S:g} s{self.log_tail()}")
-            elif limits.silence_s and silent_s > limits.silence_s:
+            elif limits.silence_s and silent_s > limits.silence_s + window_s:
                 raise WorkerTimeout(
                     f"the worker said nothing for {limits.silence_s:g} s{self.log_tail()}",
                     hint="execution.silence_timeout_s sets how long it may be silent; 0 is for ever",

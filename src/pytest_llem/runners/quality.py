@@ -84,7 +84,7 @@ def missing(done: Fields, reasons: Sequence[str]) -> dict[str, str]:
         "cross_check": "there is no second source",
         "prefill_energy_j": "the backend did not mark prefill, or it was too short to tell",
         "decode_energy_j": "the backend did not mark decode, or it was too short to tell",
-        "cpu_energy_j": "no RAPL beside a GPU meter",
+        "cpu_energy_j": "no RAPL beside a GPU meter, or it was read too seldom",
         "ttft_s": "the backend did not time first tokens",
         "tpot_s": "the backend did not time first tokens",
         "itl_s": "token times were not asked for (measure.token_times)",

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_llem.energy.idle import Finding
+from pytest_llem.energy.record_format import Pace
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.energy.recording import Recording
 from pytest_llem.errors import MeterError
 from pytest_llem.processes import family
 from pytest_llem.results.store import LOG, RunFolder
 from pytest_llem.runners.base import Launch
-from pytest_llem.runners.conductor import Limits, WorkerSession
+from pytest_llem.runners.conductor import Limits, Watcher, WorkerSession
 from pytest_llem.runners.devices import DevicePlan, check, needed, newcomers, users
 from pytest_llem.runners.fleet import Fleet
 from pytest_llem.runners.job import WorkerResult
@@ -44,6 +45,21 @@ class Settings:
     lock_dir: Path = field(default_factory=default_lock_dir)
     skip_preflight: bool = False
     accept_changes: bool = False  # of machine, libraries and image since a run's earlier results
+
+
+@dataclass(frozen=True)
+class Together:
+    """Recorders that are told the same."""
+
+    recorders: tuple[Watcher, ...]
+
+    def pace(self, pace: Pace) -> None:
+        for recorder in self.recorders:
+            recorder.pace(pace)
+
+    def follow(self, pid: int) -> None:
+        for recorder in self.recorders:
+            recorder.follow(pid)
 
 
 class Station:
@@ -122,7 +138,8 @@ class Station:
             time.sleep(IDLE_S)
             self.idle = (start, time.monotonic())
             self._recorder.pace("slow")
-        self._session = WorkerSession(self.runner, launch, self._recorder)
+        recorders = (self._recorder, self._beside) if self._beside else (self._recorder,)
+        self._session = WorkerSession(self.runner, launch, Together(recorders))
         self._exit.callback(self._session.close)
 
     def suits(self, cell: Cell, base: Path) -> bool:

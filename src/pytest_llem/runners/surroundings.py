@@ -28,7 +28,7 @@ class Surroundings:
         self._amend = amend
         self._warn = warn
         self._accept = accept_changes
-        self._taken: dict[tuple[Path, str], Environment] = {}
+        self._taken: dict[tuple[Path, str, tuple[tuple[str, str], ...]], Environment] = {}
         self._changes: dict[tuple[Path, str, str], list[str]] = {}
 
     def check(self, folder: RunFolder, base: Path, cell: Cell, runner: Runner) -> None:
@@ -52,7 +52,7 @@ class Surroundings:
         """The hash of the environment, whose snapshot is in the run's folder from now on.
 
         ``base``: the study's folder, for its state in source control. ``versions``: the worker's libraries."""
-        key = (folder.path, variant)
+        key = (folder.path, variant, tuple(sorted(versions.items())))  # each backend's worker has libraries of its own
         if key not in self._taken:
             environment = snapshot(base, versions)
             added: dict[str, str] = {}
