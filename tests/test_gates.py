@@ -145,6 +145,18 @@ def test_no_results_are_no_pass(session: Session) -> None:
     assert session([], "--llem-compare=main", FAIL_ON, "--llem-inconclusive=fail", before=before).ret in (1, 5)
 
 
+def test_a_baseline_that_knows_none_of_it_is_no_pass(session: Session) -> None:
+    other = cycles(noisy(1.0), name="other")
+    found = session(cycles(noisy(1.0)), "--llem-compare=main", FAIL_ON, before=other)
+    assert found.ret == 1
+    found.stdout.fnmatch_lines(["the run fails: nothing could be compared with the baseline"])
+
+
+def test_without_a_rule_that_is_only_told(session: Session) -> None:
+    other = cycles(noisy(1.0), name="other")
+    assert session(cycles(noisy(1.0)), "--llem-compare=main", before=other).ret == 0
+
+
 def test_what_is_saved_is_a_baseline_of_this_run(session: Session, pytester: pytest.Pytester) -> None:
     assert session(cycles(noisy(1.0)), "--llem-save=kept.json").ret == 0
     kept = json.loads((pytester.path / "kept.json").read_text())
@@ -222,11 +234,22 @@ def test_files_for_people_and_programs(session: Session, pytester: pytest.Pytest
     assert "<!doctype html>" in (pytester.path / "out/report.html").read_text().lower()
 
 
-def test_a_file_that_cannot_be_written_fails_the_run(session: Session, pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize("kind", ["json", "md", "html"])
+def test_a_file_that_cannot_be_written_fails_the_run(session: Session, pytester: pytest.Pytester, kind: str) -> None:
+    if kind == "html":
+        pytest.importorskip("vl_convert")
     (pytester.path / "file").write_text("")
-    found = session(cycles([1.0]), "--llem-json=file/all.json")
+    found = session(cycles([1.0]), f"--llem-{kind}=file/all.{kind}")
     assert found.ret == 1
     found.stdout.fnmatch_lines(["the run fails: *file: cannot be made*"])
+
+
+@pytest.mark.parametrize("flag", ["--llem-compare", "--llem-save", "--llem-json"])
+def test_an_option_without_a_value_is_told(session: Session, flag: str) -> None:
+    """Such as one whose variable is not set."""
+    found = session(cycles([1.0]), f"{flag}=")
+    assert found.ret == pytest.ExitCode.USAGE_ERROR
+    found.stderr.fnmatch_lines([f"*{flag} is given without a value*"])
 
 
 def test_annotations_on_github_name_file_and_line(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -201,11 +202,17 @@ def test_what_fails_in_the_fixture_shows_the_test_and_no_line_of_ours(studies: S
 
         @pytest.mark.llem_budget(e2el_s=0)
         def test_budget(llem): llem.run(model="none", backend="instant", measure={"warmup": 0, "min_window_s": 0.1})
+
+        @pytest.mark.llem_budget(0.5)
+        def test_of_what(llem): llem.run(model="none", backend="instant", measure={"warmup": 0, "min_window_s": 0.1})
         """
     )
-    result = studies.run()
-    result.assert_outcomes(failed=4)
+    result = studies.run("--llem-json=all.json")
+    result.assert_outcomes(failed=5)
     text = result.stdout.str()
+    assert "llem_budget(0.5) does not say of what" in text
+    failures = json.loads((studies.pytester.path / "all.json").read_text())["failures"]
+    assert [line.partition("::")[2] for line in failures] == ["test_experiment: failed", "test_budget: over budget"]
     assert text.count("llem.run(") > 4
     assert "src/pytest_llem" not in text
 

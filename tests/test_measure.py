@@ -28,6 +28,19 @@ def test_any_code_is_measured_and_can_be_printed(studies: Studies) -> None:
     studies.run().assert_outcomes(passed=2)
 
 
+def test_an_estimate_is_refused_where_measuring_is_required(studies: Studies) -> None:
+    studies.pytester.makepyfile(
+        """
+        def test_block(llem_measure):
+            with llem_measure():
+                pass
+        """
+    )
+    result = studies.run("--llem-require-measured")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the energy would be an estimate (cpu_estimate)*"])
+
+
 def test_every_block_knows_the_grid_of_its_counter(studies: Studies, two_gpus: None) -> None:
     """The first sees it while it waits, each other one shares it with those before."""
     studies.pytester.makepyfile(

@@ -39,8 +39,16 @@ def llem(request: pytest.FixtureRequest, llem_bench: WatchedBench) -> Llem:
 
 
 @pytest.fixture
-def llem_measure(llem_bench: WatchedBench) -> Callable[..., AbstractContextManager[Measurement]]:
+def llem_measure(
+    request: pytest.FixtureRequest, llem_bench: WatchedBench
+) -> Callable[..., AbstractContextManager[Measurement]]:
     """The energy of any code: ``with llem_measure() as energy: ...``, then ``energy.energy_j``."""
+    from pytest_llem.options import options_of
+
+    meter = llem_bench.plan.meter
+    if options_of(request.config).require_measured and not meter.measured:
+        told = f"the energy would be an estimate ({meter.source}), and --llem-require-measured is set"
+        pytest.fail(f"{told}\n  hint: llem doctor tells which meters this machine has", pytrace=False)
     return llem_bench.measure
 
 

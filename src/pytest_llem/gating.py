@@ -35,11 +35,15 @@ class Gating:
         self._excused: set[str] = set()  # configurations with an item that is expected to fail
         self._runs: Runs | None = None
         self.report: Report | None = None
-        self._failures: tuple[str, ...] = ()
+        self._failures: tuple[str, ...] = ()  # of the session as a whole
+        self._failed: dict[str, str] = {}  # experiments, by test
         self._said: list[tuple[str, str]] = []  # text and colour
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found = dict(report.user_properties)
+        if report.failed and any(name.startswith("llem.") for name in found):
+            how = {"over_budget": "over budget", "inconclusive": "inconclusive"}
+            self._failed[report.nodeid] = f"{report.nodeid}: {how.get(str(found.get('llem.verdict')), 'failed')}"
         if report.when != "call" or "llem.result" not in found:
             return
         config_hash = str(found["llem.config_hash"])
@@ -82,7 +86,7 @@ class Gating:
             "runs": [str(folder) for folder in self._folders],
             "over_cycles": plain(self._runs.over_cycles),
             "comparison": None if self.report is None else comparison_data(self.report),
-            "failures": list(self._failures),
+            "failures": [*self._failed.values(), *self._failures],
         }
 
     @pytest.hookimpl(trylast=True)  # below the table of results
@@ -135,7 +139,8 @@ class Gating:
     def _write(self, runs: Runs, broken: list[str], *, complete: bool) -> None:
         from pytest_llem.outputs import Outputs
 
-        outputs = Outputs(self._options, runs, tuple(self._folders), self.report, self._failures)
+        failures = (*self._failed.values(), *self._failures)
+        outputs = Outputs(self._options, runs, tuple(self._folders), self.report, failures)
         if self._options.save is not None and not complete:
             self._said.append((f"not kept, the run is not complete: {_short(self._options.save)}", "yellow"))
         for path, write in outputs.wanted(keep=complete):

@@ -105,9 +105,16 @@ def sorted_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def budgets(item: pytest.Item) -> list[dict[str, Any]]:
-    """The limits of a test's ``llem_budget`` marks: ``METRIC=most`` and ``METRIC_min=least``; the nearest mark wins."""
+    """The limits of a test's ``llem_budget`` marks: ``METRIC=most`` and ``METRIC_min=least``; the nearest mark wins.
+
+    Raises LlemError for a limit that names no figure."""
     limits: dict[tuple[str, str], Any] = {}
     for mark in item.iter_markers(MARKER):
+        if mark.args:
+            raise LlemError(
+                f"{item.nodeid}: llem_budget({mark.args[0]!r}) does not say of what",
+                hint="name the figure: llem_budget(energy_per_output_token_j=0.5), with _min for the least",
+            )
         for name, value in mark.kwargs.items():
             side = "min" if name.endswith("_min") else "max"
             limits.setdefault((name.removesuffix("_min").replace("__", "."), side), value)

@@ -104,6 +104,8 @@ def from_config(config: pytest.Config) -> Options:
 
 def _value(config: pytest.Config, option: Option) -> Any:
     value = config.getoption(option.dest)
+    if value == "":  # such as --llem-compare=$BASELINE without BASELINE
+        raise pytest.UsageError(f"{option.flag} is given without a value: give one, or leave it out")
     if value is None and option.ini is not None:
         value = standing(config, option.ini)
     return value if value != "" else None
@@ -111,7 +113,10 @@ def _value(config: pytest.Config, option: Option) -> Any:
 
 def standing(config: pytest.Config, ini: str) -> Any:
     """What holds for every run unless the command line says otherwise: the project's ini, else the user's own file."""
-    value = config.getini(ini)
+    try:
+        value = config.getini(ini)
+    except ValueError as error:
+        raise pytest.UsageError(f"{config.inipath or '-o'}: {ini}: {error}") from None
     return user_settings(config).get(ini) if value is None or value in ([], "") else value
 
 

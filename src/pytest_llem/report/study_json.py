@@ -21,7 +21,7 @@ def study_json(
     failures: Sequence[str],
 ) -> str:
     """``studies``: each a StudyResult; ``over_cycles``: budgets on means; ``comparison``: null without a baseline;
-    ``failures``: why the session as a whole failed, empty when it did not."""
+    ``failures``: why the session failed: experiments, means over budget, the comparison; empty when it did not."""
     found = {
         "schema_version": SCHEMA_VERSION,
         "studies": studies,

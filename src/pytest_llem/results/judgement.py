@@ -111,7 +111,7 @@ def failures(
     ]
     if report is not None:
         lines += [_why(row) for row in report.comparisons if _fails(row, bad) and row.config_hash not in excused]
-        if inconclusive_fails and not report.comparisons:
+        if not report.comparisons and (report.new or inconclusive_fails):  # a comparison not made is never a pass
             lines.append("nothing could be compared with the baseline")
     return tuple(lines)
 

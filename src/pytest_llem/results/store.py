@@ -39,7 +39,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
         raise ResultError(
             f"{path}: cannot be written: {error.strerror or error}",
-            hint="free some space or choose another folder with --llem-results=DIR",
+            hint="free some space or choose another place for it (results: --llem-results=DIR)",
         ) from error
 
 

@@ -15,7 +15,7 @@ from pytest_llem.report.html.data import PageData, gather
 from pytest_llem.report.html.libraries import chart_library, templates
 from pytest_llem.report.html.payload import payload, script_json
 from pytest_llem.results.comparison import Report
-from pytest_llem.results.store import write_atomic
+from pytest_llem.results.store import write_text
 
 SCRIPTS = ("shared.js", "table.js", "pictures.js", "power.js", "start.js")
 
@@ -27,8 +27,7 @@ def render(run_folder: Path, out: Path, *, comparison: Report | None = None) -> 
     the libraries for plots and templates."""
     data = gather(run_folder, comparison)
     base = os.path.relpath(run_folder.resolve(), out.resolve().parent)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(out, page(data, base, chart_library()).encode())
+    write_text(out, page(data, base, chart_library()))
     return out
 
 
