@@ -114,6 +114,14 @@ def test_a_bad_option_is_a_usage_error(studies: Studies) -> None:
     studies.write(HEAD)
     assert studies.run("--llem-timeout=-1").ret == 4
     assert studies.run("-o", "llem_busy=perhaps").ret == 4
-    result = studies.run("--llem-budget", "joules<=1")
-    assert result.ret == 2
-    result.stdout.fnmatch_lines(["*--llem-budget: *joules*"])
+    for option, value, told in (
+        ("--llem-budget", "joules<=1", "*--llem-budget: *joules*"),
+        ("--llem-runner", "podman", "*--llem-runner: 'podman' is not a runner*"),
+        ("--llem-cycles", "0", "*--llem-cycles: 0 is not a number of cycles*"),
+    ):
+        result = studies.run(option, value)
+        assert result.ret == 4
+        result.stderr.fnmatch_lines([told])
+    result = studies.run("-o", "llem_seed=x")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*llem_seed: *'x'*"])

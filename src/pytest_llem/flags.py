@@ -166,10 +166,18 @@ def user_file(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(home if home else "~/.config").expanduser() / "pytest-llem" / "config.toml"
 
 
+def ini_value(config: pytest.Config, name: str) -> Any:
+    """What the ini file says; raises pytest.UsageError that names file and key."""
+    try:
+        return config.getini(name)
+    except (pytest.UsageError, ValueError) as error:
+        raise pytest.UsageError(f"{config.inipath or '-o'}: {name}: {error}") from None
+
+
 def anything_said(config: pytest.Config) -> bool:
     """Whether the command line, the ini or a file of the user's own has something for this plugin."""
     return (
         any(config.getoption(option.dest) is not None for option in OPTIONS)
-        or any(config.getini(option.ini) for option in OPTIONS if option.ini is not None)
+        or any(ini_value(config, option.ini) for option in OPTIONS if option.ini is not None)
         or user_file().exists()
     )

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from pytest_llem.errors import MeterError
-from pytest_llem.flags import OPTIONS, Option, user_file
+from pytest_llem.flags import OPTIONS, Option, ini_value, user_file
 from pytest_llem.user_file import read_user_file
 
 Busy = Literal["warn", "fail", "wait"]
@@ -64,6 +64,7 @@ class Options:
 def from_config(config: pytest.Config) -> Options:
     """Read every option once; raises pytest.UsageError for a value that cannot be used."""
     values = {option.flag: _value(config, option) for option in OPTIONS}
+    _check_typed(config)
     root = config.invocation_params.dir
     results = root / str(values["--llem-results"] or "llem-results")
     lock_dir = values["--llem-lock-dir"]
@@ -102,6 +103,28 @@ def from_config(config: pytest.Config) -> Options:
     )
 
 
+def _check_typed(config: pytest.Config) -> None:
+    """What would else be called a mistake of each study file, or of none where there are only Python tests."""
+    budgets, runner, cycles = (config.getoption(name) for name in ("llem_budget", "llem_runner", "llem_cycles"))
+    if cycles is not None and cycles < 1:
+        raise pytest.UsageError(f"--llem-cycles: {cycles} is not a number of cycles: write 1 or more")
+    if not (budgets or runner):
+        return
+    from pytest_llem.errors import ValueRefused
+    from pytest_llem.study.budget import Budget
+    from pytest_llem.study.runner import parse_runner
+
+    flag = "--llem-budget"
+    try:
+        for text in budgets or ():
+            Budget.from_text(text)
+        if runner:
+            flag = "--llem-runner"
+            parse_runner(runner)
+    except ValueRefused as error:
+        raise pytest.UsageError(f"{flag}: {error}") from None
+
+
 def _value(config: pytest.Config, option: Option) -> Any:
     value = config.getoption(option.dest)
     if value == "":  # such as --llem-compare=$BASELINE without BASELINE
@@ -113,10 +136,7 @@ def _value(config: pytest.Config, option: Option) -> Any:
 
 def standing(config: pytest.Config, ini: str) -> Any:
     """What holds for every run unless the command line says otherwise: the project's ini, else the user's own file."""
-    try:
-        value = config.getini(ini)
-    except ValueError as error:
-        raise pytest.UsageError(f"{config.inipath or '-o'}: {ini}: {error}") from None
+    value = ini_value(config, ini)
     return user_settings(config).get(ini) if value is None or value in ([], "") else value
 
 

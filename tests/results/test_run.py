@@ -67,5 +67,11 @@ def test_of_many_processes_the_first_makes_the_manifest_and_all_agree(tmp_path):
 def test_a_damaged_manifest_is_named(tmp_path):
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps({"run_id": 1}))
+    with pytest.raises(ResultError, match=r"manifest\.json: is damaged: tool_version: Field required"):
+        read_manifest(path)
+    path.write_text(json.dumps({"manifest_version": 99}))
+    with pytest.raises(ResultError, match="version 99 of the format; this pytest-llem reads version 1"):
+        read_manifest(path)
+    path.write_text("")
     with pytest.raises(ResultError, match=r"manifest\.json: cannot be read as a manifest"):
         read_manifest(path)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from pytest_llem.report.table import HEADER, figures_of, row
 from pytest_llem.report.units import figure, figures
-from pytest_llem.report.words import WORST_FIRST, change, remarks
+from pytest_llem.report.words import WORST_FIRST, change, limits, remarks
 from pytest_llem.results.comparison import Comparison, Report
 from pytest_llem.results.cycles import CycleVerdicts
 from pytest_llem.results.model import ExperimentResult, Outcome, Verdict
@@ -34,7 +34,7 @@ def comparison_markdown(report: Report, title: str = "Energy against the baselin
 def cycles_markdown(found: Sequence[CycleVerdicts], title: str = "Budgets over cycles") -> str:
     """A row for each budget on a configuration's mean over its cycles; nothing where there is none."""
     rows = [_mean(one, verdict) for one in found for verdict in one.verdicts]
-    head = ("experiment", "figure", "mean", "95 % interval", "cycles", "verdict")
+    head = ("experiment", "figure", "limit", "mean", "95 % interval", "cycles", "verdict")
     return "\n".join([f"### {title}", "", *_table(head, rows), "", ""]) if rows else ""
 
 
@@ -67,7 +67,8 @@ def _compared(row: Comparison) -> list[str]:
 def _mean(one: CycleVerdicts, verdict: Verdict) -> list[str]:
     reason = f" ({_text(verdict.reason)})" if verdict.reason else ""
     mean, ends = figure(verdict.value, verdict.metric), figures(verdict.interval, verdict.metric)
-    return [_text(one.label), f"`{verdict.metric}`", mean, ends, str(one.cycles), f"{_MARKS[verdict.outcome]}{reason}"]
+    said = f"{_MARKS[verdict.outcome]}{reason}"
+    return [_text(one.label), f"`{verdict.metric}`", _text(limits(verdict)), mean, ends, str(one.cycles), said]
 
 
 def _result(result: ExperimentResult) -> list[str]:

@@ -207,18 +207,19 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     write_text(path, compact + "\n")
 
 
+_AGAIN = "record one with --llem-save=NAME"
+
+
 def read_baseline(path: Path) -> Baseline:
     """The baseline in ``path``; raises ResultError where it is missing, damaged, something else or too new."""
     try:
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise ResultError(f"{path}: there is no such baseline", hint="record one with --llem-save=NAME") from None
+        raise ResultError(f"{path}: there is no such baseline", hint=_AGAIN) from None
     except (OSError, ValueError) as error:
-        raise ResultError(f"{path}: cannot be read as a baseline: {error}") from None
+        raise ResultError(f"{path}: cannot be read as a baseline: {error}", hint=_AGAIN) from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise ResultError(
-            f"{path}: is not a baseline (it has no format: {FORMAT})", hint="record one with --llem-save=NAME"
-        )
+        raise ResultError(f"{path}: is not a baseline (it has no format: {FORMAT})", hint=_AGAIN)
     if data.get("version") != VERSION:
         raise ResultError(
             f"{path}: version {data.get('version')!r} of the format; this pytest-llem reads version {VERSION}",
@@ -229,4 +230,4 @@ def read_baseline(path: Path) -> Baseline:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ResultError(f"{path}: is damaged: {where}: {first['msg']}") from None
+        raise ResultError(f"{path}: is damaged: {where}: {first['msg']}", hint=_AGAIN) from None

@@ -18,6 +18,10 @@ Status = Literal["pending", "running", "passed", "failed", "over_budget", "error
 DONE: frozenset[Status] = frozenset({"passed", "over_budget"})
 
 
+VERSION = 1
+_DAMAGED = "the results beside it are whole; a new run makes a manifest of its own"
+
+
 class Entry(Record):
     """One cell."""
 
@@ -36,7 +40,7 @@ class Entry(Record):
 class Manifest(Record):
     """One run of one study."""
 
-    manifest_version: int = 1
+    manifest_version: int = VERSION
     tool_version: str
     run_id: str
     study: str
@@ -57,14 +61,22 @@ class Manifest(Record):
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in ``path``; raises ResultError."""
+    """The manifest in ``path``; raises ResultError where it is missing, damaged or too new."""
     try:
-        return Manifest.model_validate(json.loads(path.read_bytes()))
+        return Manifest.model_validate(data := json.loads(path.read_bytes()))
     except (FileNotFoundError, NotADirectoryError):
         hint = "name the folder of a run, such as llem-results/RUN"
         raise ResultError(f"{path.parent}: there is no run here", hint=hint) from None
-    except (OSError, ValueError, ValidationError) as error:
-        raise ResultError(f"{path}: cannot be read as a manifest: {str(error).splitlines()[0]}") from None
+    except ValidationError as error:
+        version = data.get("manifest_version") if isinstance(data, dict) else None
+        if isinstance(version, int) and version > VERSION:
+            why = f"version {version} of the format; this pytest-llem reads version {VERSION}"
+            raise ResultError(f"{path}: {why}", hint="pip install -U pytest-llem") from None
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise ResultError(f"{path}: is damaged: {where}: {first['msg']}", hint=_DAMAGED) from None
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be read as a manifest: {error}", hint=_DAMAGED) from None
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
