@@ -185,10 +185,16 @@ def test_a_meter_that_nobody_knows_is_a_usage_error(studies: Studies) -> None:
 
 
 def test_a_field_that_the_fixture_does_not_have(studies: Studies) -> None:
-    studies.pytester.makepyfile("def test_it(llem): llem.run(model='none', batch_sise=4)")
+    studies.pytester.makepyfile(
+        """
+        def test_it(llem): llem.run(model='none', batch_sise=4)
+        def test_sweep(llem): llem.run(model='none', sweep={})
+        """
+    )
     result = studies.run()
-    assert result.ret == 1
+    result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["*llem.run() has no field 'batch_sise'", "*did you mean 'batch_size'?"])
+    result.stdout.fnmatch_lines(["*llem.run() has no field 'sweep'", "*use pytest.mark.parametrize"])
 
 
 def test_what_fails_in_the_fixture_shows_the_test_and_no_line_of_ours(studies: Studies) -> None:

@@ -83,6 +83,14 @@ class Llem:
         return result
 
 
+_OF_A_STUDY = {
+    "sweep": "one test runs one experiment: use pytest.mark.parametrize",
+    "budgets": "budgets of a test are its marker: @pytest.mark.llem_budget(energy_per_output_token_j=0.5)",
+    "variants": "variants belong to study files",
+    "execution": "cycles, retries and time limits belong to study files; --llem-timeout holds for tests too",
+}
+
+
 def sorted_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Keyword arguments as a study mapping: fields of the backend's section go into that section."""
     backend = {"transformers": "pytorch"}.get(str(fields.get("backend")), str(fields.get("backend", "pytorch")))
@@ -96,7 +104,8 @@ def sorted_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
         if place is None:
             names = known.union(*(model.model_fields for _, model in _SECTIONS.get(backend, ())))
             near = difflib.get_close_matches(name, names, 1)
-            raise LlemError(f"llem.run() has no field {name!r}", hint=f"did you mean {near[0]!r}?" if near else None)
+            hint = _OF_A_STUDY.get(name, f"did you mean {near[0]!r}?" if near else None)
+            raise LlemError(f"llem.run() has no field {name!r}", hint=hint)
         section = study
         for part in place:
             section = section.setdefault(part, {})
