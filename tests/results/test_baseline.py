@@ -121,6 +121,14 @@ def test_a_column_of_another_length_is_damage(tmp_path: Path) -> None:
         read_baseline(broken(tmp_path, configurations=[entry]))
 
 
+@pytest.mark.parametrize("value", [1e-320, 1e308])
+def test_a_figure_out_of_all_range_is_damage(tmp_path: Path, value: float) -> None:
+    entry = run([0.1, 0.2]).configurations[0].model_dump(mode="json")
+    entry["figures"]["energy_j"] = [1.0, value]
+    with pytest.raises(ResultError, match="is damaged: .* is no value of energy_j"):
+        read_baseline(broken(tmp_path, configurations=[entry]))
+
+
 def test_column_of() -> None:
     assert column_of("energy_j") == "energy_j"
     assert column_of("ttft_s") == column_of("ttft_s.p50") == "ttft_s.median"

@@ -39,6 +39,9 @@ class Board(Record):
     name: str
 
 
+_LEAST, _MOST = 1e-30, 1e30  # of any figure in its SI unit
+
+
 class Entry(Record):
     """One configuration: a column for each figure, a row for each cycle; None where a cycle has no such figure."""
 
@@ -67,6 +70,10 @@ class Entry(Record):
             raise ValueError(
                 f"there are {rows} cycles, but not as many values of {uneven[0] if uneven else 'a column'}"
             )
+        for name, column in self.figures.items():
+            for value in filter(None, column):
+                if not _LEAST < abs(value) < _MOST:
+                    raise ValueError(f"{value:g} is no value of {name}")
         return self
 
     @property
