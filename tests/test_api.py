@@ -6,14 +6,18 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from pytest_llem import load_study, run_experiment, run_study
 from pytest_llem.api import Progress, RunSettings
-from pytest_llem.errors import Cancelled, ExperimentFailed, LlemError, ResultError, StudyError
+from pytest_llem.errors import Cancelled, ExperimentFailed, LlemError, ResultError, RunnerError, StudyError
 from pytest_llem.results.manifest import read_manifest
+from pytest_llem.runners.bench import Bench
+from pytest_llem.runners.local import LocalWorker
 from pytest_llem.study.config import ExperimentConfig
 from tests.conftest import FAST, Studies
 
@@ -124,6 +128,36 @@ def test_too_many_failures_stop_a_study(settings: RunSettings, studies: Studies)
     found = run_study(studies.write(text), settings=settings)
     assert [entry.status for entry in found.manifest.cells] == ["failed", "failed", "skipped"]
     assert found.manifest.status == "stopped"
+
+
+@pytest.mark.parametrize("isolation", ["experiment", "engine"])
+def test_a_worker_that_cannot_be_removed_is_warned_of(
+    settings: RunSettings, studies: Studies, monkeypatch: pytest.MonkeyPatch, isolation: Literal["experiment", "engine"]
+) -> None:
+    release = LocalWorker.release
+
+    def refuse(worker: LocalWorker) -> None:
+        release(worker)
+        raise RunnerError("container llem-x could not be removed")
+
+    monkeypatch.setattr(LocalWorker, "release", refuse)
+    with pytest.warns(UserWarning, match="container llem-x could not be removed"):
+        found = run_study(studies.write(TWO), settings=replace(settings, isolation=isolation))
+    assert found.manifest.status == "finished"
+    assert [entry.status for entry in found.manifest.cells] == ["passed", "passed"]
+
+
+def test_a_run_whose_bench_does_not_close_is_ended_in_its_manifest(
+    settings: RunSettings, studies: Studies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(bench: Bench) -> None:
+        raise RunnerError("the engine is gone")
+
+    monkeypatch.setattr(Bench, "close", refuse)
+    with pytest.raises(RunnerError, match="the engine is gone"):
+        run_study(studies.write(TWO), settings=settings)
+    (folder,) = Path(settings.results).glob("two-*")
+    assert read_manifest(folder / "manifest.json").status == "finished"
 
 
 def test_pytest_is_not_imported() -> None:

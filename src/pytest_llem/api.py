@@ -64,7 +64,12 @@ class RunSettings:
             skip_preflight=self.skip_preflight,
             accept_changes=self.accept_changes,
         )
-        return Bench(settings, cancelled=cancel.is_set, planned=planned)
+        return Bench(
+            settings,
+            warn=lambda text: warnings.warn(text, stacklevel=2),
+            cancelled=cancel.is_set,
+            planned=planned,
+        )
 
 
 def run_experiment(
@@ -160,12 +165,14 @@ class _Sitting:
         self.run.resume()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        told = isinstance(error, LlemError) and not isinstance(error, Cancelled)
         try:
             self._bench.close()
-            told = isinstance(error, LlemError) and not isinstance(error, Cancelled)
-            self.run.finished(interrupted=error is not None and not told)
         finally:
-            self.run.let_go()
+            try:
+                self.run.finished(interrupted=error is not None and not told)
+            finally:
+                self.run.let_go()
 
     def attempt(self, cell: Cell) -> None:
         """Run a cell unless it has a result, is decided, or the run was stopped; only Cancelled gets out."""

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llem.errors import BackendError, WorkerCrashed
+from pytest_llem.errors import BackendError, ExperimentFailed, RunnerError, WorkerCrashed
 from pytest_llem.results.store import RunFolder
 from pytest_llem.runners.bench import Bench
+from pytest_llem.runners.conductor import WorkerSession
+from pytest_llem.runners.local import LocalWorker
 from pytest_llem.runners.progress import Progress
 from pytest_llem.runners.station import Settings
 from pytest_llem.study.load import study_from_mapping
@@ -33,6 +35,27 @@ def bench(tmp_path: Path, instant: Path) -> Iterator[Bench]:
     made = Bench(Settings(meter="cpu-estimate", lock_dir=tmp_path / "locks", share_engine=True))
     yield made
     made.close()
+
+
+@pytest.fixture
+def told(tmp_path: Path, instant: Path) -> Iterator[tuple[Bench, list[str]]]:
+    """A bench that shares no engine, and its warnings."""
+    heard: list[str] = []
+    made = Bench(Settings(meter="cpu-estimate", lock_dir=tmp_path / "locks"), warn=heard.append)
+    yield made, heard
+    made.close()
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that end, but whose container cannot be removed."""
+    release = LocalWorker.release
+
+    def refuse(worker: LocalWorker) -> None:
+        release(worker)
+        raise RunnerError("container llem-x could not be removed")
+
+    monkeypatch.setattr(LocalWorker, "release", refuse)
 
 
 @pytest.fixture
@@ -84,3 +107,44 @@ def test_a_backend_that_does_not_exist_is_told_before_anything_is_started(
     unknown = cell.config.model_copy(update={"backend": "instnat"})
     with pytest.raises(BackendError, match="unknown backend"):
         bench.run(replace(cell, config=unknown), folder, tmp_path)
+
+
+Told = tuple[Bench, list[str]]
+
+
+def test_a_worker_that_cannot_be_removed_costs_no_stored_result(
+    told: Told, stuck: None, folder: RunFolder, tmp_path: Path
+) -> None:
+    (bench, warned), (cell,) = told, cells()
+    heard: list[Progress] = []
+    _, path = bench.run(cell, folder, tmp_path, heard.append, retries=2)
+    assert path.exists()
+    assert [step.phase for step in heard].count("again") == 0
+    assert warned == ["a worker was not ended as it should be: container llem-x could not be removed"]
+
+
+@pytest.mark.parametrize("warnings_are_errors", [False, True])
+def test_a_worker_that_cannot_be_removed_hides_no_error(
+    told: Told,
+    stuck: None,
+    folder: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    warnings_are_errors: bool,
+) -> None:
+    def warn(text: str) -> None:
+        raise UserWarning(text)
+
+    bench = told[0]
+    if warnings_are_errors:
+        monkeypatch.setattr(bench, "_warn", warn)
+    (failing,) = cells(instant={"behaviour": "fail"})
+    with pytest.raises(ExperimentFailed, match="told to fail"):
+        bench.run(failing, folder, tmp_path)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(WorkerSession, "_next", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(cells()[0], folder, tmp_path, retries=1)

@@ -15,7 +15,7 @@ from pytest_llem.errors import ExperimentFailed, RunnerError, WorkerCrashed, Wor
 from pytest_llem.processes import session_members
 from pytest_llem.runners.base import Launch
 from pytest_llem.runners.conductor import Limits, WorkerSession
-from pytest_llem.runners.local import LocalRunner
+from pytest_llem.runners.local import LocalRunner, LocalWorker
 from pytest_llem.runners.progress import Progress
 from pytest_llem.study.load import study_from_mapping
 from pytest_llem.study.study import Cell
@@ -111,6 +111,19 @@ def test_an_error_of_the_worker_keeps_its_name_and_hint(start: Start) -> None:
     assert not session.usable
     session.close()
     assert nothing_left(session)
+
+
+def test_the_line_is_closed_though_the_worker_cannot_be_released(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(worker: LocalWorker) -> None:
+        raise RunnerError("container llem-x could not be removed")
+
+    session = start()
+    run(session, cell())
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalWorker, "release", refuse)
+        with pytest.raises(RunnerError, match="could not be removed"):
+            session.close()
+    assert not session._channel.path.exists()
 
 
 def test_a_killed_worker_is_told_with_its_signal(start: Start) -> None:

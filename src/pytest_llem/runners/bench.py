@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pytest_llem.energy.trace import dump_traces
-from pytest_llem.errors import GpuBusyError, MeterError, PreflightError, RunnerError
+from pytest_llem.errors import GpuBusyError, LlemError, MeterError, PreflightError, RunnerError
 from pytest_llem.results.clock import now
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import TRACE, RunFolder, write_atomic
@@ -38,6 +39,7 @@ class Bench:
         self._station: Station | None = None
         self._tell: Callable[[str], None] = lambda text: None  # what a runner has to say beside the conversation
         self._fleet = Fleet(settings.images, planned, lambda text: self._tell(text))
+        self._warn = warn
         self._surroundings = Surroundings(amend, warn, accept_changes=settings.accept_changes)
         self._cancelled = cancelled
         self._busy_before = False
@@ -97,7 +99,8 @@ class Bench:
             limits = Limits(cell.timeout_s, cell.silence_timeout_s, self._cancelled)
             observed = station.run(cell, bracket_s, limits, say)
         except BaseException:
-            self.release()
+            with suppress(Warning):  # raised where warnings are errors: it must not replace what went wrong
+                self.release()
             raise
         seen = Observed(*observed, bracket_s, station.idle, station.findings())
         result, traces = build(
@@ -126,10 +129,16 @@ class Bench:
         return self._station
 
     def release(self) -> None:
-        """End what is held: the worker, the recorders, the locks."""
+        """End what is held: the worker, the recorders, the locks.
+
+        What goes wrong with it is only warned of: it says nothing of an experiment, whose result may be stored."""
         station, self._station = self._station, None
-        if station is not None:
+        if station is None:
+            return
+        try:
             station.close()
+        except (LlemError, OSError) as error:
+            self._warn(f"a worker was not ended as it should be: {error}")
 
     def close(self) -> None:
         """End everything."""

@@ -176,10 +176,12 @@ class WorkerSession:
                     self._await_end(grace_s)
                 self._worker.stop(grace_s)
         finally:
-            if self._worker is not None:
-                self._worker.stop(0)
-                self._worker.release()
-            self._channel.close()
+            try:
+                if self._worker is not None:
+                    self._worker.stop(0)
+                    self._worker.release()
+            finally:
+                self._channel.close()
 
     def _await_end(self, limit_s: float) -> str | None:
         """How the worker ended, if it does so in time."""
