@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_llem.errors import BackendError, ExperimentFailed, RunnerError, WorkerCrashed
+from pytest_llem.errors import BackendError, ExperimentFailed, ResultError, RunnerError, WorkerCrashed
 from pytest_llem.results.store import RunFolder
 from pytest_llem.runners.bench import Bench
 from pytest_llem.runners.conductor import WorkerSession
@@ -148,3 +148,21 @@ def test_a_worker_that_cannot_be_removed_hides_no_error(
     monkeypatch.setattr(WorkerSession, "_next", interrupted)
     with pytest.raises(KeyboardInterrupt):
         bench.run(cells()[0], folder, tmp_path, retries=1)
+
+
+@pytest.mark.parametrize("share_engine", [False, True])
+def test_after_a_failed_write_nothing_is_held_and_no_engine_shared(
+    told: Told, folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share_engine: bool
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise ResultError(f"{path}: cannot be written: No space left on device")
+
+    bench, (first, second) = told[0], cells(sweep={"seed": [1, 2]})
+    monkeypatch.setattr(bench, "_settings", replace(bench._settings, share_engine=share_engine))
+    with monkeypatch.context() as patched:
+        patched.setattr("pytest_llem.runners.bench.write_atomic", full)
+        with pytest.raises(ResultError, match="No space left"):
+            bench.run(first, folder, tmp_path)
+    assert bench._station is None
+    result, _ = bench.run(second, folder, tmp_path)
+    assert not any("shares" in warning for warning in result.warnings)

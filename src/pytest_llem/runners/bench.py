@@ -90,40 +90,41 @@ class Bench:
         measure = cell.config.measure
         bracket_s = measure.bracket_s or self.plan.meter.bracket_s
         station = self._station_for(cell, folder, base, say)
-        if station.served:
-            notes.append(f"ran in the worker of {station.served[0]}, whose loaded engine it shares")
         try:
+            if station.served:
+                notes.append(f"ran in the worker of {station.served[0]}, whose loaded engine it shares")
             self._surroundings.check(folder, base, cell, station.runner)
             wait = measure.thermal_wait_s
             notes += settle(station.gpus, wait, lambda text: say(Progress(cell.id, "waiting", text)))
             limits = Limits(cell.timeout_s, cell.silence_timeout_s, self._cancelled)
             observed = station.run(cell, bracket_s, limits, say)
+            seen = Observed(*observed, bracket_s, station.idle, station.findings())
+            result, traces = build(
+                cell,
+                seen,
+                folder.cell(cell.id),
+                notes=notes,
+                run_id=folder.run_id,
+                environment_hash=self._surroundings.of(folder, base, dict(seen.worker.versions), cell.variant_name),
+                started_at=started_at,
+                finished_at=now(),
+                runner={**station.runner.describe(), "decided_by": cell.runner.decided_by},
+                lock_wait_s=station.lock_wait_s,
+            )
+            write_atomic(folder.cell(cell.id) / TRACE, dump_traces(traces))
+            path = folder.write_result(result)
         except BaseException:
             with suppress(Warning):  # raised where warnings are errors: it must not replace what went wrong
                 self.release()
             raise
-        seen = Observed(*observed, bracket_s, station.idle, station.findings())
-        result, traces = build(
-            cell,
-            seen,
-            folder.cell(cell.id),
-            notes=notes,
-            run_id=folder.run_id,
-            environment_hash=self._surroundings.of(folder, base, dict(seen.worker.versions), cell.variant_name),
-            started_at=started_at,
-            finished_at=now(),
-            runner={**station.runner.describe(), "decided_by": cell.runner.decided_by},
-            lock_wait_s=station.lock_wait_s,
-        )
-        write_atomic(folder.cell(cell.id) / TRACE, dump_traces(traces))
-        path = folder.write_result(result)
         if not self._settings.share_engine:
             self.release()
         return result, path
 
     def _station_for(self, cell: Cell, folder: RunFolder, base: Path, say: Listener) -> Station:
         """That of the experiment before if this one can share its engine, else a new one."""
-        if self._station is None or not self._station.suits(cell, base):
+        shared = self._settings.share_engine and self._station is not None and self._station.suits(cell, base)
+        if self._station is None or not shared:
             self.release()
             self._station = Station(self._settings, self.plan, self._fleet, cell, folder, base, say)
         return self._station
