@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -128,6 +131,23 @@ def test_too_many_failures_stop_a_study(settings: RunSettings, studies: Studies)
     found = run_study(studies.write(text), settings=settings)
     assert [entry.status for entry in found.manifest.cells] == ["failed", "failed", "skipped"]
     assert found.manifest.status == "stopped"
+
+
+def test_a_disk_that_is_full_for_a_moment_fails_one_experiment(
+    settings: RunSettings, studies: Studies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def mkdtemp(prefix: str, real: Callable[..., str] = tempfile.mkdtemp) -> str:
+        made.append(prefix)
+        if len(made) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(prefix=prefix)
+
+    monkeypatch.setattr("pytest_llem.runners.station.tempfile.mkdtemp", mkdtemp)
+    found = run_study(studies.write(TWO.replace("[1, 2]", "[1, 2, 3]")), settings=settings)
+    statuses = [(entry.status, entry.error_type) for entry in found.manifest.cells]
+    assert statuses == [("passed", None), ("failed", "RunnerError"), ("passed", None)]
 
 
 @pytest.mark.parametrize("isolation", ["experiment", "engine"])

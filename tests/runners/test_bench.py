@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +109,20 @@ def test_a_backend_that_does_not_exist_is_told_before_anything_is_started(
     unknown = cell.config.model_copy(update={"backend": "instnat"})
     with pytest.raises(BackendError, match="unknown backend"):
         bench.run(replace(cell, config=unknown), folder, tmp_path)
+
+
+def test_no_room_for_a_worker_and_no_folder_for_its_files_are_told(
+    bench: Bench, folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cell,) = cells()
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+        with pytest.raises(RunnerError, match="no temporary folder for a worker can be made") as caught:
+            bench.run(cell, folder, tmp_path)
+    assert "TMPDIR" in str(caught.value)
+    shutil.rmtree(folder.path)
+    with pytest.raises(ResultError, match=r"instant: cannot be made: No such file"):
+        bench.run(cell, folder, tmp_path)
 
 
 Told = tuple[Bench, list[str]]

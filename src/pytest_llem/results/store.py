@@ -115,9 +115,15 @@ class RunFolder:
         return self.path / "manifest.json"
 
     def cell(self, cell_id: str) -> Path:
-        """The folder of one cell, made when first asked for."""
+        """The folder of one cell, made when first asked for; raises ResultError."""
         path = self.path / safe_name(cell_id)
-        path.mkdir(exist_ok=True)
+        try:
+            path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ResultError(
+                f"{path}: cannot be made: {error.strerror or error}",
+                hint="free some space or choose another folder with --llem-results=DIR",
+            ) from error
         return path
 
     def write_result(self, result: ExperimentResult) -> Path:

@@ -15,7 +15,7 @@ from pytest_llem.energy.idle import Finding
 from pytest_llem.energy.record_format import Pace
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.energy.recording import Recording
-from pytest_llem.errors import MeterError
+from pytest_llem.errors import MeterError, RunnerError
 from pytest_llem.processes import family
 from pytest_llem.results.store import LOG, RunFolder
 from pytest_llem.runners.base import Launch
@@ -107,12 +107,7 @@ class Station:
     def _start(
         self, settings: Settings, plan: DevicePlan, fleet: Fleet, cell: Cell, folder: RunFolder, base: Path
     ) -> None:
-        # With our pid, so that a later run can sweep it.
-        place = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
-        self._exit.callback(shutil.rmtree, place, ignore_errors=True)
-        exchange, samples = place / "exchange", place / "samples"  # apart: a container may write to the first
-        exchange.mkdir()
-        samples.mkdir()
+        exchange, samples = self._folders()
         launch = Launch(
             exchange=exchange,
             log=folder.cell(cell.id) / LOG,
@@ -141,6 +136,22 @@ class Station:
         recorders = (self._recorder, self._beside) if self._beside else (self._recorder,)
         self._session = WorkerSession(self.runner, launch, Together(recorders))
         self._exit.callback(self._session.close)
+
+    def _folders(self) -> tuple[Path, Path]:
+        """For what is said between us and the worker, and for the recorder; raises RunnerError."""
+        try:
+            # With our pid, so that a later run can sweep it.
+            place = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+            self._exit.callback(shutil.rmtree, place, ignore_errors=True)
+            exchange, samples = place / "exchange", place / "samples"  # apart: a container may write to the first
+            exchange.mkdir()
+            samples.mkdir()
+        except OSError as error:
+            raise RunnerError(
+                f"no temporary folder for a worker can be made: {error}",
+                hint="free some space, or set TMPDIR to a folder that can be written to",
+            ) from error
+        return exchange, samples
 
     def suits(self, cell: Cell, base: Path) -> bool:
         """Whether the worker can run this experiment, too, without loading again."""
