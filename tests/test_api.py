@@ -133,6 +133,14 @@ def test_too_many_failures_stop_a_study(settings: RunSettings, studies: Studies)
     assert found.manifest.status == "stopped"
 
 
+def test_the_time_limit_of_a_study_holds_for_all_tries_together(settings: RunSettings, studies: Studies) -> None:
+    text = TWO + "instant: {behaviour: hang}\nexecution: {study_timeout_s: 3, retries: 2}\n"
+    start = time.monotonic()
+    found = run_study(studies.write(text), settings=settings)
+    assert time.monotonic() - start < 5.5
+    assert [entry.status for entry in found.manifest.cells] == ["failed", "skipped"]
+
+
 def test_a_disk_that_is_full_for_a_moment_fails_one_experiment(
     settings: RunSettings, studies: Studies, monkeypatch: pytest.MonkeyPatch
 ) -> None:

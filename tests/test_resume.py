@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,16 @@ def test_the_time_limit_of_the_whole_study(studies: Studies) -> None:
     result.stdout.fnmatch_lines(["*the time limit of the whole study is up (execution.study_timeout_s: 6)"])
     studies.run("--llem-resume", "-o", "llem_timeout=60")
     assert len(studies.results()) > outcomes.get("passed", 0)
+
+
+def test_the_time_limit_of_the_whole_study_holds_for_all_tries_together(studies: Studies) -> None:
+    limits = "execution: {study_timeout_s: 4, retries: 3}\ninstant: {behaviour: hang}\n"
+    studies.write(HEAD + limits)
+    start = time.monotonic()
+    result = studies.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the time limit of the whole study is up (execution.study_timeout_s: 4)"])
+    assert time.monotonic() - start < 12
 
 
 def test_gaps_are_waited_for_between_experiments_only(studies: Studies) -> None:

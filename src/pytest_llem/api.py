@@ -197,8 +197,7 @@ class _Sitting:
         """Run a cell; raises what went wrong."""
         name = _name(cell)
         self.run.started(name)
-        left_s = self._deadline - time.monotonic()
-        limited = cell if left_s > cell.timeout_s else replace(cell, timeout_s=left_s)
+        limited = replace(cell, end_by=self._deadline)
         retries = self._study.execution.retries
         try:
             result, path = self._bench.run(limited, self.run.folder, self._base, self._say, retries)

@@ -154,8 +154,7 @@ def run_cell(request: pytest.FixtureRequest, llem_bench: Any) -> None:
 
 
 def within(cell: Cell, file: StudyFile) -> Cell:
-    """The cell with what is left of the study's time as its limit; skips where nothing is."""
-    left_s = file.deadline - time.monotonic()
-    if left_s <= 0:
+    """The cell, which is to end when the study's time is up; skips where it is."""
+    if time.monotonic() >= file.deadline:
         pytest.skip(_TIME_IS_UP.format(file.study.execution.study_timeout_s))
-    return cell if left_s >= cell.timeout_s else replace(cell, timeout_s=left_s)
+    return replace(cell, end_by=file.deadline)

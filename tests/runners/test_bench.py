@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_llem.errors import BackendError, ExperimentFailed, ResultError, RunnerError, WorkerCrashed
+from pytest_llem.errors import BackendError, ExperimentFailed, ResultError, RunnerError, WorkerCrashed, WorkerTimeout
 from pytest_llem.results.store import RunFolder
 from pytest_llem.runners.bench import Bench
 from pytest_llem.runners.conductor import WorkerSession
@@ -91,6 +92,18 @@ def test_what_went_wrong_is_tried_again_as_often_as_asked(bench: Bench, folder: 
         bench.run(cell, folder, tmp_path, heard.append, retries=2)
     assert [(step.done, step.total) for step in heard if step.phase == "again"] == [(1, 2), (2, 2)]
     assert sum(step.phase == "starting" and not step.text for step in heard) == 3
+
+
+def test_all_tries_together_end_when_the_study_does(bench: Bench, folder: RunFolder, tmp_path: Path) -> None:
+    (cell,) = cells(instant={"behaviour": "hang"})
+    start = time.monotonic()
+    with pytest.raises(WorkerTimeout):
+        bench.run(replace(cell, end_by=start + 3), folder, tmp_path, retries=2)
+    assert time.monotonic() - start < 5.5
+    heard: list[Progress] = []
+    with pytest.raises(WorkerTimeout, match="the time limit of the whole study is up"):
+        bench.run(replace(cell, end_by=start + 3), folder, tmp_path, heard.append, retries=2)
+    assert heard == []
 
 
 def test_an_engine_is_shared_until_another_is_needed(bench: Bench, folder: RunFolder, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pytest_llem.energy.trace import dump_traces
-from pytest_llem.errors import GpuBusyError, LlemError, MeterError, PreflightError, RunnerError
+from pytest_llem.errors import GpuBusyError, LlemError, MeterError, PreflightError, RunnerError, WorkerTimeout
 from pytest_llem.results.clock import now
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import TRACE, RunFolder, write_atomic
@@ -58,8 +58,9 @@ class Bench:
         """Run one experiment and write all its files; relative paths in it start at ``base``.
 
         Waits for the cell's gap before, unless it is the first. What goes wrong with worker or meter is tried again up
-        to ``retries`` times. Returns the result and the path of its ``result.json``. Raises RunnerError, MeterError,
-        GpuBusyError, BackendError or RunChanged; then nothing of the experiment is left but its log."""
+        to ``retries`` times, as long as the study's time is not up. Returns the result and the path of its
+        ``result.json``. Raises RunnerError, MeterError, GpuBusyError, BackendError, ResultError or RunChanged; then
+        nothing of the experiment runs any longer, and its log is left."""
         self._pause(cell, say)
         failures: list[str] = []
         while True:
@@ -68,7 +69,7 @@ class Bench:
             except PreflightError:
                 raise
             except (RunnerError, MeterError, GpuBusyError) as error:
-                if len(failures) == retries:
+                if len(failures) == retries or time.monotonic() >= cell.end_by:
                     raise
                 failures.append(error.message.partition("\n")[0])
                 say(Progress(cell.id, "again", failures[-1], len(failures), retries))
@@ -96,8 +97,7 @@ class Bench:
             self._surroundings.check(folder, base, cell, station.runner)
             wait = measure.thermal_wait_s
             notes += settle(station.gpus, wait, lambda text: say(Progress(cell.id, "waiting", text)))
-            limits = Limits(cell.timeout_s, cell.silence_timeout_s, self._cancelled)
-            observed = station.run(cell, bracket_s, limits, say)
+            observed = station.run(cell, bracket_s, self._limits(cell), say)
             seen = Observed(*observed, bracket_s, station.idle, station.findings())
             result, traces = build(
                 cell,
@@ -120,6 +120,13 @@ class Bench:
         if not self._settings.share_engine:
             self.release()
         return result, path
+
+    def _limits(self, cell: Cell) -> Limits:
+        """Those of a try that begins now; raises WorkerTimeout where nothing is left of the study's time."""
+        left_s = cell.end_by - time.monotonic()
+        if left_s <= 0:
+            raise WorkerTimeout("the time limit of the whole study is up")
+        return Limits(min(cell.timeout_s, left_s), cell.silence_timeout_s, self._cancelled)
 
     def _station_for(self, cell: Cell, folder: RunFolder, base: Path, say: Listener) -> Station:
         """That of the experiment before if this one can share its engine, else a new one."""

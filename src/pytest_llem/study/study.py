@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +29,8 @@ class Cell:
     swept: dict[str, Scalar]  # dotted path -> value, of the swept paths only
     budgets: tuple[Budget, ...] = ()
     runner: RunnerChoice = field(default_factory=lambda: RunnerChoice("local"))
-    timeout_s: float = 600.0
+    timeout_s: float = 600.0  # of each try
+    end_by: float = math.inf  # CLOCK_MONOTONIC: set when a study with a time limit runs; all tries end by then
     silence_timeout_s: float = 300.0
     gap_before_s: float = 0.0
     skip_preflight: bool = False
