@@ -61,8 +61,10 @@ def _describe(process: GpuProcess) -> str:
 
 
 def wait_until_idle(gpus: Sequence[Gpu], timeout_s: float, say: Callable[[str], None] = lambda text: None) -> float:
-    """Wait until no GPU has findings; returns the seconds waited, raises GpuBusyError after ``timeout_s``."""
-    start, told = time.monotonic(), ""
+    """Wait until no GPU has findings; returns the seconds waited, raises GpuBusyError after ``timeout_s``.
+
+    ``say`` is called again and again, also with the same text: a caller that was told to stop raises there."""
+    start = time.monotonic()
     while True:
         found = "; ".join(finding.message for gpu in gpus for finding in check_idle(gpu))
         waited_s = time.monotonic() - start
@@ -73,9 +75,7 @@ def wait_until_idle(gpus: Sequence[Gpu], timeout_s: float, say: Callable[[str], 
                 f"still busy after {waited_s:.0f} s: {found}",
                 hint="end the other process, choose another GPU with --llem-gpus, or wait longer",
             )
-        if found != told:
-            say(f"waiting: {found}")
-            told = found
+        say(f"waiting: {found}")
         time.sleep(min(POLL_S, max(0.0, timeout_s - waited_s)))
 
 
@@ -86,12 +86,16 @@ def state_of(uuid: str) -> State:
 
 
 def wait_until_settled(
-    uuid: str, limit_s: float, state: Callable[[str], State] = state_of, poll_s: float = POLL_S
+    uuid: str,
+    limit_s: float,
+    state: Callable[[str], State] = state_of,
+    poll_s: float = POLL_S,
+    say: Callable[[], None] = lambda: None,
 ) -> ThermalWait:
     """Wait until temperature and power stand still (within 1 °C and 2 % for 3 s), at most ``limit_s``.
 
-    A GPU without a thermometer and a power reading has nothing to wait for.
-    """
+    A GPU without a thermometer and a power reading has nothing to wait for. ``say`` is called again and again: a
+    caller that was told to stop raises there."""
     start = time.monotonic()
     seen: list[tuple[float, State]] = []
     while True:
@@ -100,6 +104,7 @@ def wait_until_settled(
         settled = _settled(seen) or seen[-1][1] == (None, None)
         if settled or now - start >= limit_s:
             return ThermalWait(now - start, settled, seen[-1][1][0])
+        say()
         time.sleep(min(poll_s, max(0.0, limit_s - (now - start))))
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from pytest_llem.energy.choose import choose_meter
 from pytest_llem.energy.gpus import Gpu, list_gpus, processes_on, select_gpus
@@ -92,8 +93,7 @@ def settle(gpus: Sequence[Gpu], limit_s: float, say: Callable[[str], None]) -> l
     for gpu in gpus:
         left_s = end - time.monotonic()
         if left_s > 0:
-            say(f"for GPU {gpu.index} to cool down")
-            wait = wait_until_settled(gpu.uuid, left_s)
+            wait = wait_until_settled(gpu.uuid, left_s, say=partial(say, f"for GPU {gpu.index} to cool down"))
             if not wait.settled:
                 warnings.append(f"GPU {gpu.index} had not settled after {wait.waited_s:.0f} s")
     return warnings
