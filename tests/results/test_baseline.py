@@ -125,7 +125,7 @@ def test_a_column_of_another_length_is_damage(tmp_path: Path) -> None:
 def test_a_figure_out_of_all_range_is_damage(tmp_path: Path, value: float) -> None:
     entry = run([0.1, 0.2]).configurations[0].model_dump(mode="json")
     entry["figures"]["energy_j"] = [1.0, value]
-    with pytest.raises(ResultError, match="is damaged: .* is no value of energy_j"):
+    with pytest.raises(ResultError, match=r"is damaged: .* is no value of energy_j"):
         read_baseline(broken(tmp_path, configurations=[entry]))
 
 
