@@ -197,6 +197,21 @@ def test_a_field_that_the_fixture_does_not_have(studies: Studies) -> None:
     result.stdout.fnmatch_lines(["*llem.run() has no field 'sweep'", "*use pytest.mark.parametrize"])
 
 
+def test_parameters_that_look_alike_in_a_file_name_have_results_of_their_own(studies: Studies) -> None:
+    studies.pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("model", ["org/a", "org-a"])
+        def test_it(llem, model):
+            llem.run(model="none", backend="instant", measure={"warmup": 0, "repeats": 1, "min_window_s": 0.01})
+        """
+    )
+    studies.run().assert_outcomes(passed=2)
+    kept = [json.loads(path.read_text()) for path in studies.pytester.path.glob("llem-results/*/*/result.json")]
+    assert {result["cell_id"] for result in kept} == {"test_it[org/a]", "test_it[org-a]"}
+
+
 def test_what_fails_in_the_fixture_shows_the_test_and_no_line_of_ours(studies: Studies) -> None:
     studies.pytester.makepyfile(
         """

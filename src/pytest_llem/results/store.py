@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -22,7 +23,8 @@ RESULT, CONFIG, TRACE, TIMESERIES, LOG = (
     "timeseries.parquet",
     "worker.log",
 )
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")  # what the ids of studies are made of is safe
+_LONGEST, _DIGITS = 120, 8  # of a name; of the hash in one that is not its text
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -78,8 +80,12 @@ def read_result(path: Path) -> ExperimentResult:
 
 
 def safe_name(text: str) -> str:
-    """``text`` as one file name component."""
-    return _UNSAFE.sub("-", text).strip("-.")[:120] or "study"
+    """``text`` as one file name component; another one for every other text, or results would overwrite each other."""
+    name = _UNSAFE.sub("-", text).strip("-.")[:_LONGEST] or "study"
+    if name == text:
+        return name
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+    return f"{name[: _LONGEST - _DIGITS - 1]}-{digest}"
 
 
 @dataclass(frozen=True)
