@@ -62,3 +62,44 @@ def test_every_block_knows_the_grid_of_its_counter(studies: Studies, two_gpus: N
         """
     )
     studies.run("--llem-meter=nvml").assert_outcomes(passed=1)
+
+
+def test_one_measurement_inside_another_is_refused_at_once(studies: Studies) -> None:
+    studies.pytester.makepyfile(
+        """
+        def test_blocks(llem_measure):
+            with llem_measure("outer"), llem_measure("inner"):
+                pass
+
+        def test_experiment(llem_measure, llem):
+            with llem_measure():
+                llem.run(model="none", backend="instant", measure={"warmup": 0, "repeats": 1, "min_window_s": 0.01})
+        """
+    )
+    result = studies.run(timeout=60)
+    result.assert_outcomes(failed=2)
+    assert result.stdout.str().count("LlemError: this test holds the device already: host") >= 2
+    result.stdout.fnmatch_lines(["*hint: one measurement cannot lie inside another*"])
+
+
+def test_what_a_test_with_a_gpu_measures_is_measured_on_that(studies: Studies, two_gpus: None) -> None:
+    studies.pytester.makepyfile(
+        """
+        import time
+
+        def run(llem):
+            return llem.run(model="none", backend="instant", measure={"warmup": 0, "repeats": 1, "min_window_s": 0.3})
+
+        def test_one(llem_gpu, llem_measure, llem):
+            with llem_measure() as energy:
+                time.sleep(0.5)
+            assert [trace.extra["uuid"] for trace in energy.traces] == [llem_gpu.uuid]
+            assert [device.uuid for device in run(llem).devices] == [llem_gpu.uuid]
+
+        def test_all(llem_measure, llem):
+            with llem_measure() as energy:
+                time.sleep(0.5)
+            assert len(energy.traces) == 2
+        """
+    )
+    studies.run("--llem-meter=nvml", "--llem-isolation=engine", timeout=60).assert_outcomes(passed=2)

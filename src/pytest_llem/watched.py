@@ -34,6 +34,7 @@ class WatchedBench:
         self._config = config
         self._busy = options.busy
         self._lock_dir = options.lock_dir or default_lock_dir()
+        self._locked: tuple[str, ...] = ()  # by llem_gpu
         self._bench = Bench(
             Settings(
                 meter=options.meter,
@@ -61,21 +62,26 @@ class WatchedBench:
         return self._bench.plan
 
     def measure(self, label: str = "block") -> AbstractContextManager[Measurement]:
-        """Measure the body of a ``with`` block on all devices of this run."""
+        """Measure the body of a ``with`` block, on the GPU of ``llem_gpu`` if the test has it, else on all devices."""
         self._bench.release()
-        return measure(self.plan, self._lock_dir, label)
+        return measure(self.plan, self._locked or self.plan.lock_names(), self._lock_dir, label)
 
     @contextmanager
     def hold_gpu(self) -> Iterator[Gpu]:
-        """Lock one GPU and check that it is free."""
+        """Lock one GPU and check that it is free; what the test measures meanwhile is measured on this one."""
         self._bench.release()
-        with hold(self.plan.lock_names(), 1, self._lock_dir) as (locks, _):
+        with hold(self.plan.lock_names(), 1, self._lock_dir, lend=True) as (locks, _):
             gpu = self.plan.gpus_for(locks)[0]
             with watching(self._config, "llem_gpu") as listen:
                 found = check([gpu], self._busy, lambda text: listen(Progress("llem_gpu", "waiting", text)))
             for finding in found:
                 warnings.warn(LlemWarning(finding.message), stacklevel=2)
-            yield gpu
+            self._locked = locks
+            try:
+                yield gpu
+            finally:
+                self._locked = ()
+                self._bench.release()  # an engine kept for the next experiment uses the lock that ends here
 
     def close(self) -> None:
         """End what is still running."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
 
-from pytest_llem.errors import RunnerError
+from pytest_llem.errors import LlemError, RunnerError
 from pytest_llem.runners.locks import hold
 
 spawn = multiprocessing.get_context("spawn")
@@ -71,3 +72,43 @@ def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
 def test_more_devices_than_there_are_is_an_error(tmp_path):
     with pytest.raises(RunnerError, match="needs 2 devices, 1 can be used"), hold(["a"], 2, tmp_path):
         pass
+
+
+def test_a_thread_never_waits_for_itself(tmp_path):
+    with hold(["a", "b"], 1, tmp_path) as (first, _):
+        with hold(["a", "b"], 1, tmp_path) as (second, _):
+            assert (first, second) == (("a",), ("b",))
+        with (
+            pytest.raises(LlemError, match="this test holds the device already: a"),
+            hold(["a", "b"], 2, tmp_path),
+        ):
+            pass
+    with hold(["a", "b"], 2, tmp_path) as (both, _):
+        assert both == ("a", "b")
+
+
+def test_what_is_lent_is_used_by_one_at_a_time(tmp_path):
+    with hold(["a", "b"], 1, tmp_path, lend=True) as (outer, _):
+        for _ in range(2):
+            with hold(["b", "a"], 1, tmp_path) as (inner, _):
+                assert inner == outer == ("a",)
+                with pytest.raises(LlemError, match="already: a"), hold(["a"], 1, tmp_path):
+                    pass
+        with pytest.raises(LlemError, match="2 devices are needed, this test has taken 1"), hold("ab", 2, tmp_path):
+            pass
+
+
+def test_another_thread_waits_for_its_turn(tmp_path):
+    order: list[str] = []
+
+    def second() -> None:
+        with hold(["a"], 1, tmp_path, lambda: order.append("waits")):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with hold(["a"], 1, tmp_path, lend=True):
+        thread.start()
+        time.sleep(0.3)
+        order.append("first")
+    thread.join(20)
+    assert [step for step in order if step != "waits"] == ["first", "second"]

@@ -42,13 +42,12 @@ class Measurement:
 
 
 @contextlib.contextmanager
-def measure(plan: DevicePlan, lock_dir: Path, label: str = "block") -> Iterator[Measurement]:
+def measure(plan: DevicePlan, names: Sequence[str], lock_dir: Path, label: str = "block") -> Iterator[Measurement]:
     """Measure the body of a ``with`` block; yields a Measurement that is filled in when the block ends.
 
-    The devices are locked, idle time is recorded on both sides, and CUDA is synchronised at the edges where torch has
-    been used. If the block raises, nothing is filled in."""
+    The devices of the locks ``names`` are locked, idle time is recorded on both sides, and CUDA is synchronised at the
+    edges where torch has been used. If the block raises, nothing is filled in."""
     found = Measurement(energy_source=plan.meter.source, measured=plan.meter.measured)
-    names = plan.lock_names()
     with (
         hold(names, len(names), lock_dir) as (locks, _),
         tempfile.TemporaryDirectory(prefix=f"llem-{os.getpid()}-") as samples,
