@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import textwrap
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -98,6 +101,18 @@ def load_plugin() -> list[str]:
 def studies(pytester: pytest.Pytester, instant: Path, tmp_path_factory: pytest.TempPathFactory) -> Studies:
     """A folder for studies, and a pytest to run them."""
     return Studies(pytester, tmp_path_factory.mktemp("locks"))
+
+
+@pytest.fixture
+def thousand_files() -> Iterator[None]:
+    """Whatever this process opens now has a descriptor from 1024 on, more than select() takes."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, before[1]), before[1]))
+    with contextlib.ExitStack() as files:
+        while files.enter_context(Path(os.devnull).open()).fileno() < 1024:
+            pass
+        yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.fixture

@@ -283,6 +283,11 @@ def test_stopping_twice_gives_the_same_recording(tmp_path: Path) -> None:
         assert recorder.read() is first
 
 
+def test_a_process_with_a_thousand_files_open_can_record(tmp_path: Path, thousand_files: None) -> None:
+    with Recorder("cpu-estimate", [CPU], tmp_path) as recorder:
+        assert recorder.read().lost is None
+
+
 def test_it_starts_fast_and_imports_nothing_heavy() -> None:
     script = (
         "import sys\nimport pytest_llem.energy.recorder_process\nimport pytest_llem.energy.meters.nvml\nimport pynvml\n"

@@ -68,3 +68,12 @@ def test_a_folder_that_takes_no_socket_says_what_to_set(tmp_path):
     with pytest.raises(RunnerError, match="no socket can be made") as caught:
         Channel(tmp_path / "missing")
     assert caught.value.hint == "set TMPDIR"
+
+
+def test_a_process_with_a_thousand_files_open_can_listen(tmp_path, thousand_files):
+    with closing(Channel(tmp_path)) as channel, socket.socket(socket.AF_UNIX) as peer:
+        assert peer.fileno() >= 1024
+        assert channel.receive(0.01) is None
+        peer.connect(str(channel.path))
+        peer.sendall(b'{"type":"hello","protocol":1}\n')
+        assert channel.receive(1.0) == {"type": "hello", "protocol": 1}

@@ -97,8 +97,10 @@ class Recorder:
         assert process.stdout is not None
         deadline = time.monotonic() + START_TIMEOUT_S
         answer = b""
+        poll = select.poll()  # not select(): that refuses descriptors from 1024 on
+        poll.register(process.stdout, select.POLLIN)
         while not answer.endswith(b"\n"):
-            if not select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise MeterError(f"the recorder did not start within {START_TIMEOUT_S:.0f} s", hint=self._last_words())
             received = os.read(process.stdout.fileno(), 4096)
             if not received:

@@ -78,4 +78,6 @@ class Channel:
 
 
 def _readable(end: socket.socket, deadline: float) -> bool:
-    return bool(select.select([end], [], [], max(0.0, deadline - time.monotonic()))[0])
+    poll = select.poll()  # not select(): that refuses descriptors from 1024 on
+    poll.register(end, select.POLLIN)
+    return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
