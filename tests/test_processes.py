@@ -5,10 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from pytest_llem.processes import descendants, family, look_up, session_members, started_at, status_bytes
+from pytest_llem.processes import (
+    descendants,
+    family,
+    look_up,
+    session_members,
+    started_at,
+    status_bytes,
+    temporary_prefix,
+)
+from pytest_llem.runners.station import sweep_dead_stations
 
 
 def test_a_family_has_children_in_sessions_of_their_own() -> None:
@@ -53,3 +64,23 @@ def test_figures_of_its_status() -> None:
     assert status_bytes("self", "VmHWM") >= status_bytes(os.getpid(), "VmRSS") > 2**20
     with pytest.raises(OSError, match="has no VmNothing"):
         status_bytes("self", "VmNothing")
+
+
+def test_only_what_a_surely_dead_process_left_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from pytest_llem.processes import temporary_prefix; print(temporary_prefix(), end='')"
+    dead = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    pid, start, namespace, boot, _ = dead.split("_")
+    own_pid, own_start, *_ = temporary_prefix().split("_")
+    left = [dead, f"{own_pid}_{int(own_start) - 1}_{namespace}_{boot}_"]  # the second's pid is now another's
+    kept = [
+        temporary_prefix(),
+        f"{pid}_{start}_1_{boot}_",  # of a container whose pids are not seen here
+        f"{pid}_{start}_{namespace}_00000000_",  # of another host, on a disk that both share
+        f"{pid}-",
+        "llem-12_and_some_other_tool_s",
+    ]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for prefix in (*left, *kept):
+        (tmp_path / f"{prefix}x" / "samples").mkdir(parents=True)
+    sweep_dead_stations()
+    assert {path.name for path in tmp_path.iterdir()} == {f"{prefix}x" for prefix in kept}

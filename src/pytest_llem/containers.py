@@ -5,7 +5,6 @@ Docker's SDK is imported with the first container.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from pytest_llem.options import options_of
+from pytest_llem.processes import temporary_prefix
 
 if TYPE_CHECKING:
     from pytest_llem.energy.gpus import Gpu
@@ -47,8 +47,7 @@ class Containers:
 
         if self._runner is None:
             self._runner = DockerRunner(settings_from(self._options.images))
-        # with our pid, so that a later run can sweep it
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"llem-{os.getpid()}-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=temporary_prefix())))
         exchange = folder / "exchange"
         exchange.mkdir()
         launch = Launch(

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
+from pytest_llem.processes import temporary_prefix
 from pytest_llem.report.live import Board, Step, view
 from pytest_llem.report.screen import Screen
 
@@ -93,8 +94,7 @@ class Live:
     def folder(self) -> Path | None:
         """Where xdist's workers are to tell; None where nobody looks."""
         if self._folder is None and self._terminal:
-            # Named as other folders that the next run sweeps, should this one be killed.
-            self._folder = Path(tempfile.mkdtemp(prefix=f"llem-{os.getpid()}-"))
+            self._folder = Path(tempfile.mkdtemp(prefix=temporary_prefix()))
         return self._folder
 
     @cached_property

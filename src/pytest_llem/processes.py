@@ -9,6 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+FOLDER = "llem-"  # how the names of temporary folders begin
+_BOOT_DIGITS = 8
+
 
 class Process(NamedTuple):
     """A process that has not ended. ``started``: in ticks since boot, because a pid alone may by now be another's."""
@@ -74,6 +77,50 @@ def status_bytes(pid: int | str, field: str) -> int:
         if name == field:
             return int(value.split()[0]) * 1024
     raise OSError(f"/proc/{pid}/status has no {field}")
+
+
+def own_identity() -> str:
+    """``PID START NAMESPACE BOOT`` of this process: for what it may leave behind, such as a container.
+
+    A pid alone would not do: it may be reused, belong to another pid namespace, or date from before a reboot."""
+    return f"{os.getpid()} {started_at(os.getpid())} {_namespace()} {_boot()}"
+
+
+def is_dead(identity: str) -> bool:
+    """Whether the process of that identity is surely gone. One in another pid namespace cannot be seen: not sure."""
+    try:
+        pid, start, namespace, boot = identity.split()
+    except ValueError:
+        return False
+    if boot != _boot():
+        return True
+    return namespace == _namespace() and started_at(int(pid)) != int(start)
+
+
+def temporary_prefix() -> str:
+    """What the names of this process's temporary folders begin with, so that a later run can tell when to remove them.
+
+    Names and not a file inside: there is no moment at which a folder has none."""
+    return f"{FOLDER}{os.getpid()}_{started_at(os.getpid())}_{_namespace()}_{_boot()[:_BOOT_DIGITS]}_"
+
+
+def left_behind(folder: Path) -> bool:
+    """Whether the process that made a temporary folder is surely gone. One that was made in another pid namespace or
+    under another boot is kept: it may be a living container's, or on a disk shared with another host."""
+    try:
+        pid, start, namespace, boot, _ = folder.name.removeprefix(FOLDER).split("_", 4)
+        here = (namespace, boot) == (_namespace(), _boot()[:_BOOT_DIGITS])
+        return here and started_at(int(pid)) != int(start)
+    except ValueError:  # somebody else's
+        return False
+
+
+def _namespace() -> str:
+    return Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _living() -> list[Process]:

@@ -17,6 +17,7 @@ from pytest_llem.energy.meter import Device, Meter
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.energy.rhythm import REACH_S, share_rhythm
 from pytest_llem.energy.trace import Mark, Trace
+from pytest_llem.processes import temporary_prefix
 from pytest_llem.results.model import Interval
 from pytest_llem.runners.assemble import add
 from pytest_llem.runners.devices import DevicePlan
@@ -50,7 +51,7 @@ def measure(plan: DevicePlan, names: Sequence[str], lock_dir: Path, label: str =
     found = Measurement(energy_source=plan.meter.source, measured=plan.meter.measured)
     with (
         hold(names, len(names), lock_dir) as (locks, _),
-        tempfile.TemporaryDirectory(prefix=f"llem-{os.getpid()}-") as samples,
+        tempfile.TemporaryDirectory(prefix=temporary_prefix()) as samples,
         Recorder(plan.meter_name, devices := plan.devices_for(locks), Path(samples), pid=os.getpid()) as recorder,
     ):
         recorder.pace("dense")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 import time
@@ -16,7 +15,7 @@ from pytest_llem.energy.record_format import Pace
 from pytest_llem.energy.recorder import Recorder
 from pytest_llem.energy.recording import Recording
 from pytest_llem.errors import MeterError, RunnerError
-from pytest_llem.processes import family
+from pytest_llem.processes import FOLDER, family, left_behind, temporary_prefix
 from pytest_llem.results.store import LOG, RunFolder
 from pytest_llem.runners.base import Launch
 from pytest_llem.runners.conductor import Limits, Watcher, WorkerSession
@@ -30,7 +29,6 @@ from pytest_llem.runners.sharing import engine_of
 from pytest_llem.study.study import Cell
 
 IDLE_S = 0.7  # how long the devices are watched without a worker: seven steps of an H200's counter
-_FOLDER = "llem-"
 
 
 @dataclass(frozen=True)
@@ -140,8 +138,7 @@ class Station:
     def _folders(self) -> tuple[Path, Path]:
         """For what is said between us and the worker, and for the recorder; raises RunnerError."""
         try:
-            # With our pid, so that a later run can sweep it.
-            place = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+            place = Path(tempfile.mkdtemp(prefix=temporary_prefix()))
             self._exit.callback(shutil.rmtree, place, ignore_errors=True)
             exchange, samples = place / "exchange", place / "samples"  # apart: a container may write to the first
             exchange.mkdir()
@@ -186,7 +183,6 @@ class Station:
 
 def sweep_dead_stations() -> None:
     """Remove the temporary folders of runs that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}[0-9]*"):
-        pid = folder.name.removeprefix(_FOLDER).partition("-")[0]
-        if pid.isdigit() and not Path("/proc", pid).exists():
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}[0-9]*"):
+        if left_behind(folder):
             shutil.rmtree(folder, ignore_errors=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from pytest_llem.runners.docker.sweep import is_dead, own_identity
+from pytest_llem.processes import is_dead, own_identity
 
 
 def identity_of_a_dead_process() -> str:
     """The identity that a process gave itself before it ended."""
-    program = "from pytest_llem.runners.docker.sweep import own_identity; print(own_identity())"
+    program = "from pytest_llem.processes import own_identity; print(own_identity())"
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 

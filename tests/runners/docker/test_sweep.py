@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from pytest_llem.processes import own_identity
 from pytest_llem.runners.docker.runner import DockerRunner
-from pytest_llem.runners.docker.sweep import own_identity, remove, sweep_dead_containers, sweep_own_containers
+from pytest_llem.runners.docker.sweep import remove, sweep_dead_containers, sweep_own_containers
 
 from .helpers import Lab
 from .test_owner import identity_of_a_dead_process

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_llem.backends.vllm.reasons import told_by
+from pytest_llem.processes import temporary_prefix
 
 _CONFIGURATION = "VLLM_LOGGING_CONFIG_PATH"
 
@@ -38,7 +39,7 @@ class ErrorLog:
     """Hears of the processes that vLLM starts inside :meth:`listening`."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix=f"llem-{os.getpid()}-")
+        self._folder = tempfile.TemporaryDirectory(prefix=temporary_prefix())
         self._path = Path(self._folder.name, "errors")
 
     @contextmanager

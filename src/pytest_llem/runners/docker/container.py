@@ -8,13 +8,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_llem.processes import own_identity
 from pytest_llem.runners.base import Launch
 from pytest_llem.runners.docker.client import Engine
 from pytest_llem.runners.docker.entry import TOKEN_FOLLOWS
 from pytest_llem.runners.docker.folders import container_user, shared_folders
 from pytest_llem.runners.docker.gpus import device_requests
 from pytest_llem.runners.docker.settings import DockerSettings
-from pytest_llem.runners.docker.sweep import CELL_LABEL, OWNER_LABEL, RUN_LABEL, own_identity
+from pytest_llem.runners.docker.sweep import CELL_LABEL, OWNER_LABEL, RUN_LABEL
 from pytest_llem.runners.hub import hub_cache
 from pytest_llem.runners.messages import CONFIG_VARIABLE
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_llem.errors import LlemError, PreflightError, RunnerError
+from pytest_llem.processes import own_identity
 from pytest_llem.runners.base import Launch
 from pytest_llem.runners.docker.client import Engine, connect, explain, failures, inspect_engine
 from pytest_llem.runners.docker.container import creation_arguments
@@ -21,7 +22,7 @@ from pytest_llem.runners.docker.images import Finding, Image, image_for
 from pytest_llem.runners.docker.preflight import PROBE, check_host, look_inside
 from pytest_llem.runners.docker.settings import DockerSettings
 from pytest_llem.runners.docker.standing import STAY, StandingContainer
-from pytest_llem.runners.docker.sweep import own_identity, remove, sweep_dead_containers, sweep_own_containers
+from pytest_llem.runners.docker.sweep import remove, sweep_dead_containers, sweep_own_containers
 from pytest_llem.runners.docker.worker import BoundedLog, DockerWorker
 
 if TYPE_CHECKING:

@@ -1,16 +1,11 @@
-"""Containers that a run leaves behind: labelled with who started them, and removed once that process is gone.
-
-A pid alone would not do: it may be reused, belong to another pid namespace, or date from before a reboot.
-"""
+"""Containers that a run leaves behind: labelled with who started them, and removed once that process is gone."""
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_llem.processes import started_at
+from pytest_llem.processes import is_dead
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -19,30 +14,6 @@ RUN_LABEL = "llem.run"
 CELL_LABEL = "llem.cell"
 OWNER_LABEL = "llem.pid"
 _GOING_S = 10.0  # how long a removal that is under way is waited for
-
-
-def own_identity() -> str:
-    """``PID START NAMESPACE BOOT`` of this process: for the label ``llem.pid``."""
-    return f"{os.getpid()} {started_at(os.getpid())} {_namespace()} {_boot()}"
-
-
-def is_dead(identity: str) -> bool:
-    """Whether the process of that identity is surely gone. One in another pid namespace cannot be seen: not sure."""
-    try:
-        pid, start, namespace, boot = identity.split()
-    except ValueError:
-        return False
-    if boot != _boot():
-        return True
-    return namespace == _namespace() and started_at(int(pid)) != int(start)
-
-
-def _namespace() -> str:
-    return Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
-
-
-def _boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def sweep_dead_containers(client: DockerClient) -> list[str]:
