@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from multiprocessing.synchronize import Event
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pytest_llem.errors import LlemError, RunnerError
-from pytest_llem.runners.locks import hold
+from pytest_llem.runners.locks import default_lock_dir, hold
 
 spawn = multiprocessing.get_context("spawn")
 
@@ -112,3 +113,15 @@ def test_another_thread_waits_for_its_turn(tmp_path):
         order.append("first")
     thread.join(20)
     assert [step for step in order if step != "waits"] == ["first", "second"]
+
+
+def test_jobs_with_temporary_folders_of_their_own_share_their_locks(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert default_lock_dir() == Path("/tmp/pytest-llem-locks")
+
+
+def test_where_nobody_may_write_to_tmp_the_temporary_folder_has_the_locks(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert default_lock_dir() == tmp_path / "pytest-llem-locks"
