@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pytest_llem.errors import RunnerError
+from pytest_llem.errors import LlemError, RunnerError
+from pytest_llem.processes import left_behind, temporary_prefix
 from pytest_llem.runners.local import LocalRunner
 from pytest_llem.study.git import git
 from pytest_llem.study.variants import Variant
@@ -41,13 +42,24 @@ def _tree(variant: Variant) -> Iterator[Path]:
     if variant.commit is None:
         yield variant.top
         return
-    with tempfile.TemporaryDirectory(prefix="llem-tree-") as place:
+    _forget_dead(variant.top)
+    with tempfile.TemporaryDirectory(prefix=temporary_prefix()) as place:
         tree = Path(place, variant.commit[:12])
         git(variant.top, "worktree", "add", "--detach", "--quiet", str(tree), variant.commit, limit_s=None)
         try:
             yield tree
         finally:
             git(variant.top, "worktree", "remove", "--force", str(tree), limit_s=None)
+
+
+def _forget_dead(top: Path) -> None:
+    """Remove the worktrees of runs that were killed; git would list them for ever, folder or not."""
+    for line in git(top, "worktree", "list", "--porcelain").splitlines():
+        key, _, tree = line.partition(" ")
+        if key == "worktree" and left_behind(Path(tree).parent):
+            with suppress(LlemError):  # another run was faster
+                # Twice, because one that was half made is still locked.
+                git(top, "worktree", "remove", "--force", "--force", tree, limit_s=None)
 
 
 def _paths(top: Path, tree: Path) -> list[str]:
