@@ -186,6 +186,7 @@ def is_torn(path: Path) -> bool:
     return path.name.startswith((*(f".{name}." for name in written), ".first-"))
 
 
+@pytest.mark.slow
 def test_a_study_that_is_killed_again_and_again(studies: Studies) -> None:
     crash_and_resume(studies, kills=8, seed=4)
 

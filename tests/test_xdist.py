@@ -52,6 +52,7 @@ def by_gpu(folder: Path) -> dict[str, list[tuple[float, float]]]:
 
 
 @pytest.mark.usefixtures("two_gpus")
+@pytest.mark.slow
 def test_no_two_experiments_on_one_gpu_and_the_same_outcomes_as_one_after_another(studies: Studies) -> None:
     studies.write(study(CELLS))
     four = studies.run("-n4", "--llem-meter=nvml", "--llem-results=four")
@@ -87,6 +88,7 @@ def test_two_runs_on_one_host_exclude_each_other(studies: Studies, meter: tuple[
 
 
 @pytest.mark.usefixtures("two_gpus")
+@pytest.mark.slow
 def test_as_many_workers_as_gpus_where_there_are_studies_alone(
     studies: Studies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
