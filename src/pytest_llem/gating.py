@@ -86,7 +86,7 @@ class Gating:
             "runs": [str(folder) for folder in self._folders],
             "over_cycles": plain(self._runs.over_cycles),
             "comparison": None if self.report is None else comparison_data(self.report),
-            "failures": [*self._failed.values(), *self._failures],
+            "failures": self._all_failures(),
         }
 
     @pytest.hookimpl(trylast=True)  # below the table of results
@@ -139,8 +139,7 @@ class Gating:
     def _write(self, runs: Runs, broken: list[str], *, complete: bool) -> None:
         from pytest_llem.outputs import Outputs
 
-        failures = (*self._failed.values(), *self._failures)
-        outputs = Outputs(self._options, runs, tuple(self._folders), self.report, failures)
+        outputs = Outputs(self._options, runs, tuple(self._folders), self.report, self._all_failures())
         if self._options.save is not None and not complete:
             self._said.append((f"not kept, the run is not complete: {_short(self._options.save)}", "yellow"))
         for path, write in outputs.wanted(keep=complete):
@@ -151,6 +150,9 @@ class Gating:
                 outputs.learn()
             except LlemError as error:  # a home that cannot be written to is no regression
                 self._said.append((f"how the figures vary was not remembered: {error}", "yellow"))
+
+    def _all_failures(self) -> list[str]:
+        return [*self._failed.values(), *self._failures]
 
     def _attempt(self, act: Callable[[], None], broken: list[str]) -> bool:
         """What was asked for and cannot be done fails the run, with its reason, and stops nothing else."""

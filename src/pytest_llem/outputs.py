@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ class Outputs:
     runs: Runs
     folders: tuple[Path, ...]
     report: Report | None
-    failures: tuple[str, ...]
+    failures: Sequence[str]
 
     def wanted(self, *, keep: bool) -> Iterator[tuple[Path, Callable[[], None]]]:
         """Each file with what writes it; that raises LlemError. ``keep``: the run is fit for a baseline."""

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pytest_llem.errors import ResultError
 from pytest_llem.results.model import DeviceEnergy, ExperimentResult, Record
-from pytest_llem.results.store import write_text
+from pytest_llem.results.store import first_problem, write_text
 from pytest_llem.study.metrics import METRICS
 
 FORMAT, VERSION = "llem-baseline", 1
@@ -235,6 +235,4 @@ def read_baseline(path: Path) -> Baseline:
     try:
         return Baseline.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ResultError(f"{path}: is damaged: {where}: {first['msg']}", hint=_AGAIN) from None
+        raise ResultError(f"{path}: is damaged: {first_problem(error)}", hint=_AGAIN) from None

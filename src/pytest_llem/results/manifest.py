@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from pytest_llem.errors import ResultError
 from pytest_llem.results.model import Record
-from pytest_llem.results.store import write_json
+from pytest_llem.results.store import first_problem, write_json
 
 Status = Literal["pending", "running", "passed", "failed", "over_budget", "error", "skipped", "interrupted"]
 DONE: frozenset[Status] = frozenset({"passed", "over_budget"})
@@ -72,9 +72,7 @@ def read_manifest(path: Path) -> Manifest:
         if isinstance(version, int) and version > VERSION:
             why = f"version {version} of the format; this pytest-llem reads version {VERSION}"
             raise ResultError(f"{path}: {why}", hint="pip install -U pytest-llem") from None
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        raise ResultError(f"{path}: is damaged: {where}: {first['msg']}", hint=_DAMAGED) from None
+        raise ResultError(f"{path}: is damaged: {first_problem(error)}", hint=_DAMAGED) from None
     except (OSError, ValueError) as error:
         raise ResultError(f"{path}: cannot be read as a manifest: {error}", hint=_DAMAGED) from None
 

@@ -47,11 +47,15 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, atomically, and the folders above it; raises ResultError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResultError(f"{path.parent}: cannot be made: {error.strerror or error}") from None
+    _make(path.parent, parents=True)
     write_atomic(path, text.encode())
+
+
+def _make(folder: Path, *, parents: bool = False, hint: str | None = None) -> None:
+    try:
+        folder.mkdir(parents=parents, exist_ok=True)
+    except OSError as error:
+        raise ResultError(f"{folder}: cannot be made: {error.strerror or error}", hint=hint) from error
 
 
 def write_json(path: Path, value: object) -> None:
@@ -74,9 +78,13 @@ def read_result(path: Path) -> ExperimentResult:
     try:
         return ExperimentResult.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ResultError(f"{path}: not a result: {where}: {first['msg']}") from None
+        raise ResultError(f"{path}: not a result: {first_problem(error)}") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """``KEY.KEY: what is wrong there``, of a file that does not fit its model."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
 
 
 def safe_name(text: str) -> str:
@@ -98,16 +106,10 @@ class RunFolder:
     def create(cls, results: Path, study: str, stamp: str) -> RunFolder:
         """Make the folder (or find it, when another worker of the same run was first)."""
         path = results / f"{safe_name(study)}-{stamp}"
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            ignore = results / ".gitignore"
-            if not ignore.exists():
-                write_atomic(ignore, b"# results are data, not source; keep them where data is kept\n*\n")
-        except OSError as error:
-            raise ResultError(
-                f"{path}: cannot be made: {error.strerror or error}",
-                hint="choose another folder with --llem-results=DIR",
-            ) from error
+        _make(path, parents=True, hint="choose another folder with --llem-results=DIR")
+        ignore = results / ".gitignore"
+        if not ignore.exists():
+            write_atomic(ignore, b"# results are data, not source; keep them where data is kept\n*\n")
         return cls(path)
 
     @property
@@ -123,13 +125,7 @@ class RunFolder:
     def cell(self, cell_id: str) -> Path:
         """The folder of one cell, made when first asked for; raises ResultError."""
         path = self.path / safe_name(cell_id)
-        try:
-            path.mkdir(exist_ok=True)
-        except OSError as error:
-            raise ResultError(
-                f"{path}: cannot be made: {error.strerror or error}",
-                hint="free some space or choose another folder with --llem-results=DIR",
-            ) from error
+        _make(path, hint="free some space or choose another folder with --llem-results=DIR")
         return path
 
     def write_result(self, result: ExperimentResult) -> Path:

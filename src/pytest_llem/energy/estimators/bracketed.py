@@ -110,9 +110,8 @@ def sampled_idle(trace: Trace, knots: Knots) -> Idle | None:
     time, power = trace.power[:, 0], trace.power[:, 1]
     late = trace.t1 + 2 * knots.period  # instant power has surely been renewed
     beside = power[((time > trace.t0 - IDLE_S) & (time <= trace.t0)) | ((time > late) & (time <= late + IDLE_S))]
-    if knots.rhythm != "grid" or len(beside) < FEWEST or not np.median(beside) > 0:
-        return None
-    return Idle(float(np.median(beside)), SAMPLED_NOISE * float(np.median(beside)))
+    median = float(np.median(beside)) if knots.rhythm == "grid" and len(beside) >= FEWEST else np.nan
+    return Idle(median, SAMPLED_NOISE * median) if median > 0 else None
 
 
 def _nearby(knots: Knots, before: Ints, after: Ints) -> tuple[Ints, Ints]:
