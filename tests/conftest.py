@@ -17,6 +17,10 @@ import pytest
 
 from tests.energy.fake_nvml import SHADOW, VARIABLE, FakeGpu
 
+with contextlib.suppress(ImportError):
+    # A process can load it once only, and pytester forgets what is first imported in a run of its own.
+    import vl_convert  # noqa: F401
+
 SOURCE = Path(__file__).parents[1] / "src"
 CI = os.environ.get("LLEM_CI") == "1"
 

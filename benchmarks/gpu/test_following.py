@@ -55,7 +55,7 @@ def test_following(llem_measure: Any) -> None:
         }
         for count in sorted({1, 64, COUNT}):
             ways[f"equal, sampled, {count}"] = partial(quick, engine, prompts[0], count)
-        report(measure(ways, llem_measure))
+        report(measure(ways, llem_measure), base="vLLM's generate")
     finally:
         engine.close()
 
@@ -95,11 +95,11 @@ def measure(ways: dict[str, Callable[[], int]], llem_measure: Any) -> dict[str, 
     return found
 
 
-def report(found: dict[str, list[tuple[float, float]]]) -> None:
-    base = statistics.fmean(rate for rate, _ in found["vLLM's generate"])
+def report(found: dict[str, list[tuple[float, float]]], base: str) -> None:
+    rate_of_base = statistics.fmean(rate for rate, _ in found[base])
     for name, rounds in found.items():
         rates, joules = zip(*rounds, strict=True)
         rate, joule = statistics.fmean(rates), statistics.fmean(joules)
         watts = statistics.fmean(rate * joule for rate, joule in rounds)
         line = f"{name:20} {rate:9.0f} tokens/s {1e3 * joule:9.2f} mJ/token {watts:7.1f} W"
-        print(f"{line}   of vLLM's own rate: {rate / base:.4f}")
+        print(f"{line}   of the rate of {base}: {rate / rate_of_base:.4f}")
