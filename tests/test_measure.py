@@ -42,7 +42,7 @@ def test_an_estimate_is_refused_where_measuring_is_required(studies: Studies) ->
 
 
 def test_every_block_knows_the_grid_of_its_counter(studies: Studies, two_gpus: None) -> None:
-    """The first sees it while it waits, on a machine that is not too busy; each other one shares it with those before."""
+    """The first sees it while it waits, if the machine is not too busy; each other one shares it with those before."""
     studies.pytester.makepyfile(
         """
         import time
