@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -131,6 +131,12 @@ def test_too_many_failures_stop_a_study(settings: RunSettings, studies: Studies)
     found = run_study(studies.write(text), settings=settings)
     assert [entry.status for entry in found.manifest.cells] == ["failed", "failed", "skipped"]
     assert found.manifest.status == "stopped"
+
+
+@pytest.mark.parametrize("words", [{"busy": "wate"}, {"isolation": "none"}])
+def test_a_setting_that_is_none_of_those_possible(words: dict[str, Any]) -> None:
+    with pytest.raises(LlemError, match=" is not possible"):
+        RunSettings(**words)
 
 
 def test_the_time_limit_of_a_study_holds_for_all_tries_together(settings: RunSettings, studies: Studies) -> None:

@@ -122,6 +122,10 @@ def test_a_bad_option_is_a_usage_error(studies: Studies) -> None:
         result = studies.run(option, value)
         assert result.ret == 4
         result.stderr.fnmatch_lines([told])
+    for key, value in (("llem_budgets", "joules<=1"), ("llem_runner", "podman")):
+        result = studies.run("-o", f"{key}={value}")
+        assert result.ret == 4
+        result.stderr.fnmatch_lines([f"*{key}: *{value.partition('<')[0]}*"])
     result = studies.run("-o", "llem_seed=x")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*llem_seed: *'x'*"])

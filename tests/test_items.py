@@ -212,6 +212,14 @@ def test_parameters_that_look_alike_in_a_file_name_have_results_of_their_own(stu
     assert {result["cell_id"] for result in kept} == {"test_it[org/a]", "test_it[org-a]"}
 
 
+def test_files_that_look_alike_in_a_folder_name_have_runs_of_their_own(studies: Studies) -> None:
+    text = "def test_it(llem): llem.run(model='none', backend='instant', measure={'warmup': 0, 'min_window_s': 0.01})\n"
+    (studies.pytester.mkdir("a") / "test_b.py").write_text(text)
+    (studies.pytester.path / "a_test_b.py").write_text(text)
+    studies.run("a_test_b.py", "a/test_b.py").assert_outcomes(passed=2)
+    assert sorted(run.name.partition("-")[0] for run in studies.runs()) == ["a.test_b", "a_test_b"]
+
+
 def test_what_fails_in_the_fixture_shows_the_test_and_no_line_of_ours(studies: Studies) -> None:
     studies.pytester.makepyfile(
         """

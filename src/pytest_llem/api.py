@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 from pytest_llem.deciding import Decider
 from pytest_llem.errors import Cancelled, LlemError
@@ -24,6 +24,7 @@ from pytest_llem.results.resume import find_stamp, folder_of, judged_again, refu
 from pytest_llem.results.run import Run, begin
 from pytest_llem.results.store import RunFolder
 from pytest_llem.results.study_result import StudyResult, collect
+from pytest_llem.runners.base import Busy, Isolation
 from pytest_llem.runners.bench import Bench
 from pytest_llem.runners.fleet import raised
 from pytest_llem.runners.locks import default_lock_dir
@@ -45,12 +46,19 @@ class RunSettings:
     results: str | Path = "llem-results"
     meter: str = "auto"
     gpus: str | None = None
-    busy: Literal["warn", "fail", "wait"] = "warn"
-    isolation: Literal["experiment", "engine"] = "experiment"
+    busy: Busy = "warn"
+    isolation: Isolation = "experiment"
     images: Mapping[str, str] = field(default_factory=dict)
     lock_dir: str | Path | None = None
     skip_preflight: bool = False
     accept_changes: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises LlemError for a word that is none of those possible."""
+        for name, allowed in (("busy", get_args(Busy)), ("isolation", get_args(Isolation))):
+            if (word := getattr(self, name)) not in allowed:
+                hint = f"write {' or '.join(allowed)}"
+                raise LlemError(f"RunSettings: {name}={word!r} is not possible", hint=hint)
 
     def bench(self, cancel: threading.Event, planned: Sequence[Cell]) -> Bench:
         """What runs experiments so."""

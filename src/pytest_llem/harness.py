@@ -61,7 +61,7 @@ class Llem:
         options, (file, _, test) = options_of(config), item.nodeid.partition("::")
         study = study_from_mapping(
             {"llem": 1, **sorted_fields(fields), "budgets": budgets(item)},
-            name=file.removesuffix(".py"),
+            name=file.removesuffix(".py").replace("/", "."),  # a_b.py is not a/b.py
             where=item.nodeid,
             overrides=overrides_of(options),
         )

@@ -16,10 +16,9 @@ import pytest
 
 from pytest_llem.errors import MeterError
 from pytest_llem.flags import OPTIONS, Option, ini_value, user_file
+from pytest_llem.runners.base import Busy, Isolation
 from pytest_llem.user_file import read_user_file
 
-Busy = Literal["warn", "fail", "wait"]
-Isolation = Literal["experiment", "engine"]
 Inconclusive = Literal["fail", "pass", "skip"]
 OtherBoard = Literal["widen", "refuse"]
 
@@ -105,24 +104,27 @@ def from_config(config: pytest.Config) -> Options:
 
 def _check_typed(config: pytest.Config) -> None:
     """What would else be called a mistake of each study file, or of none where there are only Python tests."""
-    budgets, runner, cycles = (config.getoption(name) for name in ("llem_budget", "llem_runner", "llem_cycles"))
+    cycles = config.getoption("llem_cycles")
     if cycles is not None and cycles < 1:
         raise pytest.UsageError(f"--llem-cycles: {cycles} is not a number of cycles: write 1 or more")
-    if not (budgets or runner):
+    budgets = [("--llem-budget", text) for text in config.getoption("llem_budget") or ()]
+    budgets += [("llem_budgets", text) for text in standing(config, "llem_budgets") or ()]
+    runners = [("--llem-runner", config.getoption("llem_runner")), ("llem_runner", standing(config, "llem_runner"))]
+    runners = [(place, text) for place, text in runners if text]
+    if not (budgets or runners):
         return
     from pytest_llem.errors import ValueRefused
     from pytest_llem.study.budget import Budget
     from pytest_llem.study.runner import parse_runner
 
-    flag = "--llem-budget"
-    try:
-        for text in budgets or ():
-            Budget.from_text(text)
-        if runner:
-            flag = "--llem-runner"
-            parse_runner(runner)
-    except ValueRefused as error:
-        raise pytest.UsageError(f"{flag}: {error}") from None
+    readers: tuple[tuple[Callable[[str], object], list[tuple[str, str]]], ...]
+    readers = ((Budget.from_text, budgets), (parse_runner, runners))
+    for read, said in readers:
+        for place, text in said:
+            try:
+                read(text)
+            except ValueRefused as error:
+                raise pytest.UsageError(f"{place}: {error}") from None
 
 
 def _value(config: pytest.Config, option: Option) -> Any:

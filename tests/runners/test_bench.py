@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from pytest_llem.errors import BackendError, ExperimentFailed, ResultError, RunnerError, WorkerCrashed, WorkerTimeout
 from pytest_llem.results.store import RunFolder
 from pytest_llem.runners.bench import Bench
 from pytest_llem.runners.conductor import WorkerSession
+from pytest_llem.runners.devices import HOST_LOCK
 from pytest_llem.runners.local import LocalWorker
 from pytest_llem.runners.progress import Progress
 from pytest_llem.runners.station import Settings
@@ -104,6 +106,21 @@ def test_all_tries_together_end_when_the_study_does(bench: Bench, folder: RunFol
     with pytest.raises(WorkerTimeout, match="the time limit of the whole study is up"):
         bench.run(replace(cell, end_by=start + 3), folder, tmp_path, heard.append, retries=2)
     assert heard == []
+
+
+def test_waiting_ends_when_the_study_does(bench: Bench, folder: RunFolder, tmp_path: Path) -> None:
+    """For what somebody else holds, and for the gap between two experiments."""
+    first, second = cells(execution={"experiment_gap_s": 60}, sweep={"seed": [1, 2]})
+    (tmp_path / "locks").mkdir()
+    start = time.monotonic()
+    for cell in (first, second):
+        limited = replace(cell, end_by=time.monotonic() + 1)
+        with (
+            FileLock(tmp_path / "locks" / f"{HOST_LOCK}.lock"),
+            pytest.raises(WorkerTimeout, match="the time limit of the whole study is up"),
+        ):
+            bench.run(limited, folder, tmp_path)
+    assert time.monotonic() - start < 8
 
 
 def test_an_engine_is_shared_until_another_is_needed(bench: Bench, folder: RunFolder, tmp_path: Path) -> None:

@@ -97,7 +97,14 @@ def test_a_study_keeps_what_it_was_made_from(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stem", "name"), [("a b (c)", "a_b_c"), ("...", "study"), ("größe", "größe"), ("x" * 200, "x" * 80)]
+    ("stem", "name"),
+    [
+        ("a b (c)", "a_b_c"),
+        ("...", "study"),
+        ("größe", "größe"),
+        ("x" * 80, "x" * 80),
+        ("x" * 81, "x" * 71 + "-4d1f7bb8"),
+    ],
 )
 def test_the_name_of_a_study_comes_from_its_file(folder: Path, stem: str, name: str) -> None:
     path = folder / f"{stem}.yaml"

@@ -36,6 +36,7 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -43,6 +44,16 @@ def write_atomic(path: Path, data: bytes) -> None:
             f"{path}: cannot be written: {error.strerror or error}",
             hint="free some space or choose another place for it (results: --llem-results=DIR)",
         ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in it last, as far as the file system can."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some file systems cannot
+            os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
+
+Busy = Literal["warn", "fail", "wait"]  # what to do when a GPU is not clean
+Isolation = Literal["experiment", "engine"]  # a fresh worker for each, or a loaded engine shared
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ class Bench:
         to ``retries`` times, as long as the study's time is not up. Returns the result and the path of its
         ``result.json``. Raises RunnerError, MeterError, GpuBusyError, BackendError, ResultError or RunChanged; then
         nothing of the experiment runs any longer, and its log is left."""
+        say = self._in_time(cell, say)
         self._pause(cell, say)
         failures: list[str] = []
         while True:
@@ -69,10 +70,22 @@ class Bench:
             except PreflightError:
                 raise
             except (RunnerError, MeterError, GpuBusyError) as error:
+                if isinstance(error, WorkerTimeout) and time.monotonic() >= cell.end_by:
+                    raise _study_over() from None
                 if len(failures) == retries or time.monotonic() >= cell.end_by:
                     raise
                 failures.append(error.message.partition("\n")[0])
                 say(Progress(cell.id, "again", failures[-1], len(failures), retries))
+
+    def _in_time(self, cell: Cell, say: Listener) -> Listener:
+        """``say`` as long as the study's time is not up; waiting for a lock, a busy GPU or the gap then ends."""
+
+        def listen(progress: Progress) -> None:
+            if progress.phase in ("waiting", "gap") and time.monotonic() >= cell.end_by:
+                raise _study_over()
+            say(progress)
+
+        return listen
 
     def _pause(self, cell: Cell, say: Listener) -> None:
         """The gap that the study asks for, in steps that say how long still."""
@@ -125,7 +138,7 @@ class Bench:
         """Those of a try that begins now; raises WorkerTimeout where nothing is left of the study's time."""
         left_s = cell.end_by - time.monotonic()
         if left_s <= 0:
-            raise WorkerTimeout("the time limit of the whole study is up")
+            raise _study_over()
         return Limits(min(cell.timeout_s, left_s), cell.silence_timeout_s, self._cancelled)
 
     def _station_for(self, cell: Cell, folder: RunFolder, base: Path, say: Listener) -> Station:
@@ -154,3 +167,10 @@ class Bench:
             self.release()
         finally:
             self._fleet.close()
+
+
+def _study_over() -> WorkerTimeout:
+    return WorkerTimeout(
+        "the time limit of the whole study is up",
+        hint="raise execution.study_timeout_s, or resume the run, which goes on where it stopped",
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """One step. ``phase``: waiting, starting, loading, warmup, window, finishing."""
+    """One step. ``phase``: waiting, gap, starting, loading, warmup, window, finishing, again."""
 
     cell_id: str
     phase: str

@@ -17,7 +17,7 @@ from pytest_llem.energy.recording import Recording
 from pytest_llem.errors import MeterError, RunnerError
 from pytest_llem.processes import FOLDER, family, left_behind, temporary_prefix
 from pytest_llem.results.store import LOG, RunFolder
-from pytest_llem.runners.base import Launch
+from pytest_llem.runners.base import Busy, Launch
 from pytest_llem.runners.conductor import Limits, Watcher, WorkerSession
 from pytest_llem.runners.devices import DevicePlan, check, needed, newcomers, users
 from pytest_llem.runners.fleet import Fleet
@@ -37,7 +37,7 @@ class Settings:
 
     meter: str = "auto"
     gpus: str | None = None  # indices within CUDA_VISIBLE_DEVICES
-    busy: str = "warn"  # warn | fail | wait
+    busy: Busy = "warn"
     share_engine: bool = False
     images: Mapping[str, str] = field(default_factory=dict)
     lock_dir: Path = field(default_factory=default_lock_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from pytest_llem.study.wording import shown
 
 GRAMMAR = 1
 MOST_BUDGETS = 200
+_LONGEST, _DIGITS = 80, 8  # of a name; of the hash at the end of one that was cut
 
 Seconds = Annotated[float, Field(ge=0)]
 Limit = Annotated[float, Field(gt=0)]
@@ -124,5 +126,7 @@ class Header(Strict):
 
 
 def safe_name(text: str) -> str:
-    """``text`` with what is not safe in a file name or in ``-k`` replaced."""
-    return re.sub(r"[^\w.+-]+", "_", text).strip("._-")[:80] or "study"
+    """``text`` with what is not safe in a file name or in ``-k`` replaced; a long one is cut, and stays its own."""
+    name = re.sub(r"[^\w.+-]+", "_", text).strip("._-") or "study"
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - _DIGITS - 1]}-{digest}"

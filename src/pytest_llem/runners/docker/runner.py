@@ -78,15 +78,14 @@ class DockerRunner:
 
     def start(self, launch: Launch) -> DockerWorker:
         program = (self._settings.python, "-m", ENTRY, self._settings.worker)
-        worker = self._start(launch, self.image(launch.backend).name, program, hub_token(self._environment))
-        if not self._about:
+        if not self._about:  # before a container is there that would be left behind if this fails
             self._about = {
                 "runner": "docker",
                 "engine": self._engine.version,
                 "gpu_access": gpu_access(self._engine) if launch.gpu_uuids else "none",
                 **self.origin(launch.backend),
             }
-        return worker
+        return self._start(launch, self.image(launch.backend).name, program, hub_token(self._environment))
 
     def origin(self, backend: str) -> Mapping[str, str]:
         image = self.image(backend)
