@@ -14,7 +14,7 @@ OtherBoard = Literal["widen", "refuse"]
 
 BOARD_SPREAD = 0.15
 """How far two boards of one model may lie apart where nobody has measured these two. Over five clusters of equal GPUs
-it is 8 % on average (Sinha et al., Not All GPUs Are Created Equal, SC 2022); one of four H200 lay 14 % above the rest.
+it is 8 % on average (Sinha et al., Not All GPUs Are Created Equal, SC 2022); of six H200 three lay 14 % higher.
 """
 
 WINDOW_SPREAD = 0.1
