@@ -117,6 +117,7 @@ def test_a_bad_option_is_a_usage_error(studies: Studies) -> None:
     for option, value, told in (
         ("--llem-budget", "joules<=1", "*--llem-budget: *joules*"),
         ("--llem-runner", "podman", "*--llem-runner: 'podman' is not a runner*"),
+        ("--llem-image", "vlm=local/vllm:1", "*--llem-image: no backend is called 'vlm' (did you mean vllm?)"),
         ("--llem-cycles", "0", "*--llem-cycles: 0 is not a number of cycles*"),
     ):
         result = studies.run(option, value)

@@ -162,12 +162,21 @@ def _baseline(name: str | None, root: Path, results: Path) -> Path | None:
 
 def _images(entries: tuple[str, ...]) -> dict[str, str]:
     """Image by backend; the last word on a backend counts."""
+    if not entries:
+        return {}
+    from pytest_llem.study.config import BACKEND_ALIASES
+    from pytest_llem.study.paths import known_backends
+    from pytest_llem.study.wording import did_you_mean
+
     found = {}
     for entry in entries:
         backend, _, image = (part.strip() for part in entry.partition("="))
         if not backend or not image:
             raise pytest.UsageError(f"--llem-image: {entry!r} is not BACKEND=IMAGE, such as vllm=local/vllm:1")
-        found["pytorch" if backend == "transformers" else backend] = image
+        if backend not in known_backends():
+            near = did_you_mean(backend, known_backends(), otherwise=f"known: {', '.join(sorted(known_backends()))}")
+            raise pytest.UsageError(f"--llem-image: no backend is called {backend!r} ({near})")
+        found[BACKEND_ALIASES.get(backend, backend)] = image
     return found
 
 
