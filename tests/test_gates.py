@@ -13,7 +13,7 @@ from pytest_llem.results.baseline import make_baseline, write_baseline
 from pytest_llem.results.budgets import judge
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.study.budget import Budget
-from tests.conftest import load_plugin
+from tests.conftest import Studies, load_plugin
 from tests.results.runs import cycles, device, noisy, write_run
 
 METRIC = "energy_per_output_token_j"
@@ -163,6 +163,54 @@ def test_what_is_saved_is_a_baseline_of_this_run(session: Session, pytester: pyt
     (entry,) = kept["configurations"]
     assert entry["figures"][METRIC] == pytest.approx(noisy(1.0))
     assert entry["boards"] == [{"uuid": "GPU-1", "name": "NVIDIA H200"}]
+
+
+@pytest.mark.parametrize("left_out", ["-x", "--maxfail=1"])
+def test_a_run_that_ended_at_a_failure_replaces_no_baseline(studies: Studies, left_out: str) -> None:
+    text = "llem: 1\nmodel: none\nbackend: instant\nmeasure: {warmup: 0, repeats: 1, min_window_s: 0.02}\n"
+    text += "sweep: {max_output_tokens: [1, 2, 3]}\n"
+    studies.write(text)
+    assert studies.run("--llem-save=b.json").ret == 0
+    studies.write(text + "budgets: [{metric: e2el_s, max: 0, when: {max_output_tokens: 1}}]\n")
+    found = studies.run(left_out, "--llem-save=b.json")
+    found.stdout.fnmatch_lines(["not kept, the run is not complete: b.json"])
+    assert len(json.loads((studies.pytester.path / "b.json").read_text())["configurations"]) == 3
+
+
+def test_a_comparison_that_was_asked_for_and_had_nothing_to_compare_fails(studies: Studies) -> None:
+    studies.write("llem: 1\nmodel: none\nbackend: instant\n")
+    studies.pytester.makeconftest(
+        """
+        import pytest
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.skip(reason="no GPU"))
+        """
+    )
+    write_baseline(studies.pytester.path / "b.json", make_baseline(cycles(noisy(1.0))))
+    rules = ("--llem-compare=b.json", FAIL_ON)
+    found = studies.run(*rules)
+    assert found.ret == 1
+    found.stdout.fnmatch_lines(["the run fails: nothing could be compared with the baseline"])
+    assert studies.run(*rules, "--collect-only").ret == 0
+    studies.pytester.makeini(f"[pytest]\naddopts = {' '.join(rules)}\n")
+    assert studies.run().ret == 0, "it holds for runs of other tests, too"
+
+
+def test_files_asked_for_of_a_run_that_measured_nothing(studies: Studies) -> None:
+    studies.pytester.makepyfile("def test_it(): pass")
+    found = studies.run("--llem-json=all.json")
+    found.stdout.fnmatch_lines(["nothing was measured: no file that was asked for is written"])
+
+
+def test_two_studies_of_one_name_have_a_page_each(studies: Studies) -> None:
+    pytest.importorskip("vl_convert")
+    for folder in "ab":
+        studies.write("llem: 1\nmodel: none\nbackend: instant\nmeasure: {warmup: 0}\n", f"{folder}/s.yaml")
+    assert studies.run("--llem-html=page.html").ret == 0
+    assert sorted(path.name for path in studies.pytester.path.glob("page*.html")) == sorted(
+        f"page-{run.name}.html" for run in studies.runs()
+    )
 
 
 def test_an_interrupted_run_replaces_no_baseline(session: Session, pytester: pytest.Pytester) -> None:

@@ -212,6 +212,14 @@ def test_parameters_that_look_alike_in_a_file_name_have_results_of_their_own(stu
     assert {result["cell_id"] for result in kept} == {"test_it[org/a]", "test_it[org-a]"}
 
 
+def test_results_below_a_folder_with_a_colon(studies: Studies) -> None:
+    run = "    llem.run(model='none', backend='instant', measure={'warmup': 0, 'min_window_s': 0.01})\n"
+    (studies.pytester.path / "test_two.py").write_text("def test_it(llem):\n" + run + run)
+    studies.run("--llem-results=results/12:30").assert_outcomes(passed=1)
+    (manifest,) = studies.pytester.path.glob("results/*/*/manifest.json")
+    assert len(json.loads(manifest.read_text())["cells"]) == 2
+
+
 def test_files_that_look_alike_in_a_folder_name_have_runs_of_their_own(studies: Studies) -> None:
     text = "def test_it(llem): llem.run(model='none', backend='instant', measure={'warmup': 0, 'min_window_s': 0.01})\n"
     (studies.pytester.mkdir("a") / "test_b.py").write_text(text)

@@ -269,3 +269,54 @@ def test_gaps_are_waited_for_between_experiments_only(studies: Studies) -> None:
         (result["repeats"][0]["start"], result["repeats"][-1]["end"]) for result in studies.results().values()
     )
     assert 1.5 < second[0] - first[1] < 6
+
+
+def test_another_study_of_the_same_name_overwrites_nothing(studies: Studies) -> None:
+    studies.write(HEAD + "max_output_tokens: 5\n", "a/study.yaml")
+    studies.write(HEAD + "max_output_tokens: 7\n", "b/study.yaml")
+    assert studies.run("a").ret == 0
+    (folder,) = studies.runs()
+    result = studies.run(f"--llem-resume={folder.name}", "b")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{folder.name} holds another study of this name: *a/study.yaml"])
+    assert studies.results()["instant"]["config"]["max_output_tokens"] == 5
+
+
+def test_a_study_that_was_moved_is_gone_on_with(studies: Studies) -> None:
+    path = half_done(studies)
+    before = written(studies)
+    path.rename(path.with_name("moved.yaml"))
+    (folder,) = studies.runs()
+    studies.run(f"--llem-resume={folder.name}").assert_outcomes(passed=3)
+    assert {name: written(studies)[name] for name in before} == before
+
+
+def test_a_run_of_python_tests_is_not_gone_on_with(studies: Studies) -> None:
+    studies.pytester.makepyfile(
+        "def test_it(llem): llem.run(model='none', backend='instant', measure={'warmup': 0, 'min_window_s': 0.01})"
+    )
+    studies.run().assert_outcomes(passed=1)
+    (folder,) = studies.runs()
+    result = studies.run(f"--llem-resume={folder.name}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*is a run of tests in Python, which cannot be gone on with*"])
+
+
+def test_a_run_that_was_decided_early_is_done(studies: Studies) -> None:
+    studies.write(HEAD + "execution: {cycles: auto, max_cycles: 6}\nbudgets: [{metric: e2el_s, max: 100}]\n")
+    assert studies.run().ret == 0
+    assert "skipped" in studies.statuses().values()
+    result = studies.run("--llem-resume")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*there is no run to go on with in *: 1 are complete"])
+
+
+def test_a_damaged_result_fails_no_other_cycle(studies: Studies) -> None:
+    """The worker that does not measure it again may look at it first."""
+    text = HEAD.replace("min_window_s: 0.02", "min_window_s: 2")
+    studies.write(text + "execution: {cycles: auto, max_cycles: 4}\nbudgets: [{metric: e2el_s, max: 100}]\n")
+    assert studies.run().ret == 0
+    (folder,) = studies.runs()
+    (folder / "instant-c1/result.json").write_text("{")
+    change(folder, {}, status="interrupted")
+    assert studies.run(f"--llem-resume={folder.name}", "-n2").ret == 0

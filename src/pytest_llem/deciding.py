@@ -7,9 +7,11 @@ Each look is made at its own portion of the error (:mod:`pytest_llem.results.seq
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pytest_llem.baselining import BaselineGate
+from pytest_llem.errors import ResultError
 from pytest_llem.results.baseline import make_baseline
 from pytest_llem.results.cycles import error_after, judge_cycles
 from pytest_llem.results.model import ExperimentResult, Outcome
@@ -54,7 +56,8 @@ class Decider:
         for one in alike:
             path = self.folder.path / safe_name(one.id) / RESULT
             if one.cycle < cell.cycle and path.exists():
-                sides[one.variant].append(read_result(path))
+                with suppress(ResultError):  # as good as none: it is measured again, perhaps by another process
+                    sides[one.variant].append(read_result(path))
         return list(sides.values())
 
     def _stop(self, plan: Plan, sides: Sequence[Sequence[ExperimentResult]], cell: Cell) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_llem.errors import ResultError
 from pytest_llem.reporting import flat_figures, overall
 from pytest_llem.results.clock import now
 from pytest_llem.results.manifest import Entry, Manifest, Status
@@ -34,8 +35,11 @@ def open_run(path: Path, study: str, test_file: Path) -> Run:
 def enter(run: Run, nodeid: str, figures: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Enter what a test ran, the last under its own node id; returns the figures of those before it, by theirs."""
     earlier = {}
-    for number, path in enumerate(filter(None, str(figures.get("earlier", "")).split(os.pathsep)), 1):
-        result = read_result(Path(path))
+    for number, path in enumerate(str(figures.get("earlier", "")).splitlines(), 1):
+        try:
+            result = read_result(Path(path))
+        except ResultError:  # removed or damaged since: that test was told its result all the same
+            continue
         name = f"{nodeid} (run {number})"
         status = _STATUS.get(overall(result), "passed")
         earlier[name] = {**flat_figures(result, Path(path)), "status": status}

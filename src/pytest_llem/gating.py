@@ -30,6 +30,9 @@ class Gating:
         self._config = config
         self._options = options_of(config)
         self._gate = _gate(config)
+        # On this command line: what a configuration says holds for runs of other tests, too, which compare nothing.
+        self._asked = any(str(told).startswith("--llem-compare") for told in config.invocation_params.args)
+        self._replaces = self._options.save is not None and self._options.save.exists()
         self._folders: dict[Path, None] = {}
         self._places: dict[str, tuple[str, int]] = {}  # by configuration hash
         self._excused: set[str] = set()  # configurations with an item that is expected to fail
@@ -59,10 +62,10 @@ class Gating:
             raise pytest.UsageError(_NOTHING)
 
     def pytest_llem_study_finished(self, folder: str) -> None:
-        """A run that was gone on with has results from before, even when none was added."""
-        if Path(folder) not in self._folders:
-            self._folders[Path(folder)] = None
-            self._runs = None
+        """A run that was gone on with has results from before, even when none was added. Its manifest has just got its
+        end, too, which pytest-json-report asks for before."""
+        self._folders[Path(folder)] = None
+        self._runs = None
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # innermost: after all plain ones, before the terminal's summary
     def pytest_sessionfinish(self, session: pytest.Session) -> Any:
@@ -101,7 +104,11 @@ class Gating:
 
     def _conclude(self, exitstatus: int) -> None:
         """Read, judge and write, once; again only when another run has come to light."""
-        if self._runs is not None or not (self._folders or self._options.compare):
+        if self._runs is not None or self._config.getoption("collectonly"):
+            return
+        if not (self._folders or self._options.compare):
+            if any((self._options.save, self._options.json, self._options.html, self._options.md)):
+                self._said = [("nothing was measured: no file that was asked for is written", "yellow")]
             return
         from pytest_llem.report.gate_text import cycle_lines
         from pytest_llem.results.judgement import Runs, failures
@@ -115,10 +122,12 @@ class Gating:
             self.report if self._options.fail_on else None,
             runs.over_cycles,
             inconclusive_fails=self._options.inconclusive == "fail",
+            must_compare=self._asked,
             excused=frozenset(self._excused),
         )
         self._failures += tuple(broken)
-        self._write(runs, broken, complete=exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED))
+        ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        self._write(runs, broken, complete=ended and (runs.complete or not self._replaces))
         self._failures += tuple(line for line in broken if line not in self._failures)
         self._said += [(f"the run fails: {line}", "red") for line in self._failures]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from operator import methodcaller
@@ -69,7 +68,7 @@ class Llem:
         cell = replace(study.cells[0], id=name if self._runs == 1 else f"{name}-{self._runs}")
         folder = RunFolder.create(options.results, study.name, stamp_of(config))
         told = {"run": str(folder.path), "study": study.name, "cell_id": cell.id, "config_hash": cell.config_hash}
-        told |= {"earlier": os.pathsep.join(self._earlier)} if self._earlier else {}
+        told |= {"earlier": "\n".join(self._earlier)} if self._earlier else {}
         config.hook.pytest_llem_experiment_start(config=config, cell=cell)
         try:
             result, path = self._bench.run(cell, folder, item.path.parent)

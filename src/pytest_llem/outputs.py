@@ -62,8 +62,10 @@ class Outputs:
         write_text(self.options.md, compared + over_cycles + results_markdown(self.runs.results))
 
     def _html(self, path: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
-        for study, folder in zip(self.runs.studies, self.folders, strict=True):
-            one = path if len(self.folders) == 1 else path.with_stem(f"{path.stem}-{study.manifest.study}")
+        names = [study.manifest.study for study in self.runs.studies]
+        for name, folder in zip(names, self.folders, strict=True):
+            own = name if names.count(name) == 1 else folder.name
+            one = path if len(self.folders) == 1 else path.with_stem(f"{path.stem}-{own}")
             yield one, partial(self._page, folder, one)
 
     def _page(self, folder: Path, path: Path) -> None:

@@ -121,3 +121,14 @@ def test_a_report_calls_inconclusive_what_the_run_did(tmp_path: Path, capsys: py
 def test_report_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 1
     assert "there is no run here" in capsys.readouterr().err
+
+
+def test_a_run_in_which_something_failed_does_not_pass(
+    before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(now(tmp_path, 1.0))
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["cells"][0].update(status="failed", result=None)
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    assert main(["compare", before, str(run), RULE]) == 1
+    assert "these have no result in " in capsys.readouterr().err

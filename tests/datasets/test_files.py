@@ -67,3 +67,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_source_of_another_kind() -> None:
     with pytest.raises(DatasetError, match=r"unknown dataset source 'prompts\.txt'"):
         read_texts("prompts.txt", None)
+
+
+def test_a_line_that_is_no_json_is_told_with_its_own_line_and_column(tmp_path: Path) -> None:
+    path = write(tmp_path, "p.jsonl", '"a"\n"b"\n{"prompt": "c"\n')
+    with pytest.raises(DatasetError, match=r"p\.jsonl:3: not JSON: Expecting ',' delimiter \(column 15\)"):
+        read_texts(path, None)

@@ -257,3 +257,30 @@ def test_a_thousand_cells_are_judged_fast() -> None:
     start = time.process_time()
     assert len(compare(now, before, GATE).comparisons) == 1000
     assert time.process_time() - start < 5
+
+
+def test_cycles_dealt_over_two_boards_are_no_other_model_but_experiments_on_two_boards_are() -> None:
+    values = noisy(1.0)
+    dealt = make_baseline([*cycles(values[:3]), *cycles(values[3:], devices=(device("GPU-2"),))])
+    found = one(dealt, run(values))
+    assert (found.refused, found.verdict) == (False, "pass")
+    assert "another board of the same model" in found.notes[0]
+    both = run(values, devices=(device(), device("GPU-2")))
+    assert one(both, dealt).reason == "another number of GPUs: 1 in the baseline, 2 now"
+
+
+def test_a_cycle_whose_energy_was_found_in_another_way_is_seen_wherever_it_stands() -> None:
+    values = noisy(1.0)
+    mixed = make_baseline([*cycles(values[:4]), *cycles(values[4:], method="power_integral")])
+    assert "power_integral" in (one(mixed, run(values)).reason or "")
+
+
+def test_many_configurations_with_few_noisy_cycles_are_undecided() -> None:
+    """Their smallest change that could be seen is more than a float holds."""
+    now, before = (
+        make_baseline([r for i in range(400) for r in cycles(noisy(1.0, 2, 0.05, seed=seed + i), f"x{i}")])
+        for seed in (0, 1000)
+    )
+    found = compare(now, before, GATE).comparisons
+    assert {row.verdict for row in found} == {"inconclusive"}
+    assert all(row.smallest_change is not None and row.smallest_change > 10 for row in found)

@@ -86,6 +86,11 @@ def test_a_value_without_effect_is_noted(load: Load) -> None:
     assert study.cells[0].config.pytorch.top_p is None
 
 
+def test_a_batch_that_cannot_be_filled_is_noted(load: Load) -> None:
+    study = load("dataset: {n: 2}\nsweep: {pytorch.batch_size: [1, 2, 4, 8]}")
+    assert study.notices() == ["study: pytorch.batch_size above dataset.n makes no larger batches than 2"]
+
+
 def test_many_notices_are_cut(load: Load) -> None:
     study = load(f"pytorch: {{prompt_lookup_num_tokens: 3}}\nsweep: {{pytorch.batch_size: {list(range(1, 101))}}}")
     assert len(study.left_out) == 99

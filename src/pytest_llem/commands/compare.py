@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from pytest_llem.report.annotations import comparison_annotations
@@ -13,9 +14,10 @@ from pytest_llem.report.study_json import comparison_data
 from pytest_llem.results.baseline import Baseline
 from pytest_llem.results.comparison import Gate, Report
 from pytest_llem.results.judgement import baseline_at, compare_with_noise, failures
+from pytest_llem.results.manifest import read_manifest
 from pytest_llem.results.noise import default_folder, remember
 from pytest_llem.results.rules import DEFAULT_RULE, Rule
-from pytest_llem.results.store import write_text
+from pytest_llem.results.store import RunFolder, write_text
 
 UNDECIDED = 125
 """``git bisect run`` takes this for a commit that cannot be tested."""
@@ -36,7 +38,15 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(text for text, _ in comparison_lines(report)))
     if arguments.annotations:
         print("\n".join(comparison_annotations(report)))
+    if unmeasured := _unmeasured(_kept(arguments.now)):
+        print(f"llem: these have no result in {arguments.now}: {', '.join(unmeasured)}", file=sys.stderr)
+        return 1
     return exit_status(report, arguments.inconclusive)
+
+
+def _unmeasured(path: Path) -> list[str]:
+    """A comparison that was not made because an experiment failed is no pass."""
+    return read_manifest(RunFolder(path).manifest).unmeasured if path.is_dir() else []
 
 
 def _kept(path: Path) -> Path:
@@ -52,6 +62,6 @@ def _learn(*baselines: Baseline) -> None:
 
 def exit_status(report: Report, inconclusive: str) -> int:
     """0, 1 (worse, or refused) or 125; ``inconclusive``: pass, fail or skip."""
-    if failures(report, (), inconclusive_fails=inconclusive == "fail"):
+    if failures(report, (), inconclusive_fails=inconclusive == "fail", must_compare=True):
         return 1
     return UNDECIDED if inconclusive == "skip" and report.outcome == "inconclusive" else 0

@@ -43,9 +43,9 @@ def _json_lines(path: Path, lines: Iterable[str], column: str) -> Iterator[str]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise DatasetError(f"{path}:{number}: not JSON: {error}") from error
+            record = json.loads(line.rstrip())
+        except json.JSONDecodeError as error:
+            raise DatasetError(f"{path}:{number}: not JSON: {error.msg} (column {error.colno})") from error
         if isinstance(record, dict):
             record = _field(path, number, record, column)
         yield _text(path, number, record)

@@ -52,5 +52,6 @@ def remarks(row: Comparison) -> list[str]:
     if row.verdict == "inconclusive" and row.smallest_change is not None:
         cycles = f"{row.cycles_now} cycles against {row.cycles_before}"
         worse = "drop" if row.metric.partition(".")[0] in HIGHER_IS_BETTER else "rise"
-        said.append(f"{cycles} could have found a {worse} of {100 * row.smallest_change:.3g} %")
+        share = 100 * row.smallest_change
+        said.append(f"{cycles} could have found " + (f"a {worse} of {share:.3g} %" if share < 1000 else f"no {worse}"))
     return [*said, *row.notes]

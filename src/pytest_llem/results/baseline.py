@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +49,8 @@ class Entry(Record):
     study: str
     cells: tuple[str, ...]
     environment_hash: str
-    boards: tuple[Board, ...]
+    boards: tuple[Board, ...]  # of all cycles, which may have run on different ones
+    devices: int | None = None  # that one cycle ran on; None in a baseline of an older release
     energy_source: str
     method: str
     measured: bool
@@ -98,8 +99,8 @@ class Entry(Record):
 
     @property
     def models(self) -> tuple[str, ...]:
-        """What devices, in order of name."""
-        return tuple(sorted(board.name for board in self.boards))
+        """What kinds of devices, in order of name."""
+        return tuple(sorted({board.name for board in self.boards}))
 
     def values(self, metric: str) -> tuple[float, ...]:
         """The figure in every cycle that is valid and has it."""
@@ -172,6 +173,7 @@ def environment_facts(environment: Mapping[str, object]) -> dict[str, str]:
 
 def _entry(cycles: Sequence[ExperimentResult], max_cycles: int | None) -> Entry:
     first = cycles[0]
+    valid = [result for result in cycles if result.validity.valid] or cycles
     boards = {(d.uuid, d.name) for result in cycles for d in result.devices}
     lengths = [window.end - window.start for result in cycles for window in result.repeats]
     columns = {name: tuple(result.figure(name)[0] for result in cycles) for name in _COLUMNS}
@@ -181,8 +183,9 @@ def _entry(cycles: Sequence[ExperimentResult], max_cycles: int | None) -> Entry:
         cells=tuple(result.cell_id for result in cycles),
         environment_hash=first.environment_hash,
         boards=tuple(Board(uuid=uuid, name=name) for uuid, name in sorted(boards)),
-        energy_source=first.energy_source,
-        method=first.method,
+        devices=max(len(result.devices) for result in cycles),
+        energy_source=_distinct(result.energy_source for result in valid),
+        method=_distinct(result.method for result in valid),
         measured=all(result.measured for result in cycles),
         power_limited=any(_power_limited(result) for result in cycles),
         window_s=sum(lengths) / len(lengths) if lengths else None,
@@ -193,6 +196,10 @@ def _entry(cycles: Sequence[ExperimentResult], max_cycles: int | None) -> Entry:
         variant=first.variant,
         max_cycles=max_cycles,
     )
+
+
+def _distinct(words: Iterable[str]) -> str:
+    return ", ".join(sorted(set(words)))
 
 
 def _power_limited(result: ExperimentResult) -> bool:
@@ -223,7 +230,7 @@ def read_baseline(path: Path) -> Baseline:
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise ResultError(f"{path}: there is no such baseline", hint=_AGAIN) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: cannot be read as a baseline: {error}", hint=_AGAIN) from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ResultError(f"{path}: is not a baseline (it has no format: {FORMAT})", hint=_AGAIN)

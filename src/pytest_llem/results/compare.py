@@ -25,6 +25,8 @@ from pytest_llem.results.rules import Rule, is_energy
 from pytest_llem.results.statistics import Changes, Floor, changes, holm, p_values
 from pytest_llem.results.tdist import FloatArray
 
+_LARGEST = 700.0  # of what is exponentiated
+
 
 @dataclass(frozen=True)
 class _Pair:
@@ -206,7 +208,7 @@ def _comparison(
     if different:
         cheaper = " cheaper tokens that are" if numbers.high < 0 else ""
         said.append(f"the output is not the baseline's: these are{cheaper} different tokens")
-    ends = sorted((math.exp(sign * numbers.low), math.exp(sign * numbers.high)))
+    ends = sorted((_exp(sign * numbers.low), _exp(sign * numbers.high)))
     undecided = verdict == "inconclusive"
     return Comparison(
         label=pair.now.label,
@@ -232,9 +234,14 @@ def _comparison(
     )
 
 
+def _exp(log: float) -> float:
+    """With few cycles and many comparisons an interval reaches beyond what a float holds."""
+    return math.exp(min(log, _LARGEST))
+
+
 def _relative(sign: int, distance: float) -> float:
     """A distance for the worse as a positive relative change of the figure itself."""
-    return sign * math.expm1(sign * distance)
+    return sign * math.expm1(min(sign * distance, _LARGEST))
 
 
 def _not_sure(numbers: _Numbers, alone: int | None, both: int | None, tests: int) -> str:

@@ -29,6 +29,8 @@ def refusal(now: Entry, before: Entry, rule: Rule, other_board: OtherBoard) -> s
     """Why these two must not be compared; None when they may."""
     if now.models != before.models:
         return f"another GPU model: the baseline is from {_listed(before.models)}, this is {_listed(now.models)}"
+    if None not in (now.devices, before.devices) and now.devices != before.devices:
+        return f"another number of GPUs: {before.devices} in the baseline, {now.devices} now"
     if other_board == "refuse" and now.uuids != before.uuids:
         return f"another board of the same model ({_listed(now.uuids)} instead of {_listed(before.uuids)})"
     if is_energy(rule.metric):

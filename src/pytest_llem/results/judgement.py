@@ -47,6 +47,12 @@ class Runs:
         manifests = [study.manifest for study in self.studies]
         return {manifest.run_id: manifest.max_cycles for manifest in manifests if manifest.max_cycles is not None}
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was left out that should have been measured."""
+        manifests = [study.manifest for study in self.studies]
+        return not any(manifest.unmeasured or manifest.status == "stopped" for manifest in manifests)
+
     @cached_property
     def over_cycles(self) -> tuple[CycleVerdicts, ...]:
         """Budgets on the means of configurations with several cycles."""
@@ -97,11 +103,13 @@ def failures(
     over_cycles: Iterable[CycleVerdicts],
     *,
     inconclusive_fails: bool = False,
+    must_compare: bool = False,
     excused: frozenset[str] = frozenset(),
 ) -> tuple[str, ...]:
     """A line for each thing for which a run fails: what got dearer, what must not be compared, means over budget.
 
-    ``excused``: hashes of configurations that are expected to fail, which are never a reason."""
+    ``must_compare``: also where there is nothing that could be compared. ``excused``: hashes of configurations that are
+    expected to fail, which are never a reason."""
     bad = {"fail", "inconclusive"} if inconclusive_fails else {"fail"}
     lines = [
         f"{one.label}: {verdict.metric} over {one.cycles} cycles is {_WORDS[verdict.outcome]}"
@@ -111,7 +119,8 @@ def failures(
     ]
     if report is not None:
         lines += [_why(row) for row in report.comparisons if _fails(row, bad) and row.config_hash not in excused]
-        if not report.comparisons and (report.new or inconclusive_fails):  # a comparison not made is never a pass
+        must = must_compare or inconclusive_fails or report.new  # a comparison not made is never a pass
+        if must and not report.comparisons:
             lines.append("nothing could be compared with the baseline")
     return tuple(lines)
 

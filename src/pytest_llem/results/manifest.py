@@ -54,6 +54,21 @@ class Manifest(Record):
     max_cycles: int | None = None  # of a study with ``cycles: auto``: it goes on until decided, this long at most
     cells: tuple[Entry, ...] = Field(default=())
 
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to go on with."""
+        decided = self.max_cycles is not None and self.status == "finished"  # then cycles are skipped
+        return all(
+            entry.status in DONE or (entry.status == "skipped" and (decided or entry.result is not None))
+            for entry in self.cells
+        )
+
+    @property
+    def unmeasured(self) -> list[str]:
+        """The cells that should have a result and have none; what was skipped was meant to be."""
+        left = [entry for entry in self.cells if entry.result is None and entry.status not in {*DONE, "skipped"}]
+        return [entry.cell_id for entry in left]
+
     def with_entries(self, changed: Iterable[Entry]) -> Manifest:
         """The same manifest with some entries replaced, and those that it did not have added."""
         entries = {entry.nodeid: entry for entry in (*self.cells, *changed)}
@@ -73,7 +88,7 @@ def read_manifest(path: Path) -> Manifest:
             why = f"version {version} of the format; this pytest-llem reads version {VERSION}"
             raise ResultError(f"{path}: {why}", hint="pip install -U pytest-llem") from None
         raise ResultError(f"{path}: is damaged: {first_problem(error)}", hint=_DAMAGED) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: cannot be read as a manifest: {error}", hint=_DAMAGED) from None
 
 

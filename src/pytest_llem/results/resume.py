@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_llem.errors import ResultError
 from pytest_llem.results.budgets import judge
-from pytest_llem.results.manifest import DONE, read_manifest
+from pytest_llem.results.manifest import read_manifest
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.results.store import RESULT, RunFolder, read_result, safe_name
 from pytest_llem.study.study import Cell, Study
@@ -30,6 +30,11 @@ def find_stamp(results: Path, wanted: str, places: Sequence[Path]) -> str:
         names = sorted((path.parent.name for path in results.glob("*/manifest.json")), key=_time_of, reverse=True)
         hint = f"the newest are: {', '.join(names[:_SHOWN])}" if names else f"there is no run in {results}"
         raise ResultError(f"{wanted}: there is no such run", hint=hint)
+    if not read_manifest(folder / "manifest.json").study_hash:
+        raise ResultError(
+            f"{wanted}: is a run of tests in Python, which cannot be gone on with",
+            hint="run them again without --llem-resume",
+        )
     if folder.resolve().parent != results.resolve():
         raise ResultError(
             f"{wanted}: lies outside of the results folder {results}",
@@ -46,9 +51,9 @@ def _newest(results: Path, places: Sequence[Path]) -> str:
         except ResultError:
             continue  # somebody else's, or damaged: it can be named, and is then complained about
         found = _STAMP.search(path.parent.name)
-        if found is None or not manifest.study_hash or not _within(Path(manifest.study_file), places):
+        if found is None or not manifest.study_hash or not _within(Path(manifest.study_file).resolve(), places):
             continue
-        if all(entry.status in DONE for entry in manifest.cells):
+        if manifest.is_done:
             complete += 1
             continue
         return found[1]
@@ -69,11 +74,15 @@ def _within(file: Path, places: Sequence[Path]) -> bool:
 
 def folder_of(results: Path, stamp: str, study: Study) -> RunFolder | None:
     """The folder in which a run keeps a study; None where that run had not come to it."""
+    moved = []
     for path in sorted(results.glob(f"*-{stamp}*/manifest.json")):
         manifest = read_manifest(path)
-        if (manifest.study, manifest.study_file) == (study.name, "" if study.path is None else str(study.path)):
-            return RunFolder(path.parent)
-    return None
+        if manifest.study == study.name:
+            if manifest.study_file == study.file:
+                return RunFolder(path.parent)
+            if not Path(manifest.study_file).exists():
+                moved.append(path.parent)
+    return RunFolder(moved[0]) if len(moved) == 1 else None
 
 
 def refuse_another(study: Study, results: Path, stamp: str) -> None:

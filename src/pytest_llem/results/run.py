@@ -139,14 +139,14 @@ def begin(folder: RunFolder, study: Study, cells: Mapping[str, Cell], tool_versi
         for nodeid, cell in cells.items()
     ]
     if folder.manifest.exists():
-        _add_missing(folder, entries)
+        _add_missing(folder, study, entries)
         return
     write_atomic(folder.path / STUDY, study.source.encode())
     manifest = Manifest(
         tool_version=tool_version,
         run_id=folder.run_id,
         study=study.name,
-        study_file="" if study.path is None else str(study.path),
+        study_file=study.file,
         study_hash=study.study_hash,
         max_cycles=study.execution.limit,
         max_consecutive_failures=study.execution.max_consecutive_failures,
@@ -156,9 +156,15 @@ def begin(folder: RunFolder, study: Study, cells: Mapping[str, Cell], tool_versi
     create_manifest(folder.manifest, manifest)
 
 
-def _add_missing(folder: RunFolder, entries: Iterable[Entry]) -> None:
+def _add_missing(folder: RunFolder, study: Study, entries: Iterable[Entry]) -> None:
     """Cells that the manifest does not list; and those that it lists under the node id of another working directory."""
     manifest = read_manifest(folder.manifest)
+    moved = not Path(manifest.study_file).exists()
+    if manifest.study_hash != study.study_hash or not (moved or manifest.study_file == study.file):
+        raise ResultError(
+            f"{manifest.run_id} holds another study of this name: {manifest.study_file}",
+            hint="start a new run without --llem-resume, or resume with the study that it was begun with",
+        )
     known = {entry.cell_id: entry for entry in manifest.cells}
     wanted = {
         entry.cell_id: known[entry.cell_id].model_copy(update={"nodeid": entry.nodeid})

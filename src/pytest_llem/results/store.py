@@ -78,7 +78,7 @@ def read_result(path: Path) -> ExperimentResult:
     """The result in ``path``; raises ResultError where it is missing, damaged or of a newer schema."""
     try:
         data = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultError(f"{path}: cannot be read as a result: {error}") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int) or version > SCHEMA_VERSION:

@@ -124,6 +124,7 @@ class Bench:
                 runner={**station.runner.describe(), "decided_by": cell.runner.decided_by},
                 lock_wait_s=station.lock_wait_s,
             )
+            self._surroundings.check_prompts(folder, cell, result.prompt_hash)
             write_atomic(folder.cell(cell.id) / TRACE, dump_traces(traces))
             path = folder.write_result(result)
         except BaseException:

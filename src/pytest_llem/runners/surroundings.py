@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,6 +48,22 @@ class Surroundings:
                 + "; ".join(self._changes[key]),
                 hint="put it back as it was, start a new run without --llem-resume, or add --llem-accept-changes",
             )
+
+    def check_prompts(self, folder: RunFolder, cell: Cell, prompt_hash: str) -> None:
+        """Raise RunChanged where another cycle of this experiment got other prompts, of a file that was changed since,
+        say; warn of it where that is accepted."""
+        stem = cell.id.removesuffix(f"-c{cell.cycle}")
+        if stem == cell.id:
+            return
+        others = [_read(path) for path in folder.path.glob(f"{glob.escape(stem)}-c*/{RESULT}")]
+        told = [str(one["cell_id"]) for one in others if one and one["prompt_hash"] != prompt_hash]
+        if not told:
+            return
+        text = f"{folder.run_id}: {cell.id} got other prompts than {', '.join(sorted(told))}"
+        if not self._accept:
+            hint = "put the prompts back as they were, start a new run, or add --llem-accept-changes"
+            raise RunChanged(text, hint=hint)
+        self._warn(text)
 
     def of(self, folder: RunFolder, base: Path, versions: dict[str, str], variant: str = "") -> str:
         """The hash of the environment, whose snapshot is in the run's folder from now on.

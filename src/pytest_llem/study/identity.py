@@ -45,8 +45,10 @@ def effective(config: ExperimentConfig) -> tuple[ExperimentConfig, tuple[str, ..
             section = vllm.normalised()
         case _:
             return config, ()
-    notes = tuple(f"{config.backend}.{path} has no effect {reason}" for path, reason in given.dormant().items())
-    return config.model_copy(update={"model": model, config.backend: section}), notes
+    notes = [f"{config.backend}.{path} has no effect {reason}" for path, reason in given.dormant().items()]
+    if isinstance(given, PytorchConfig) and given.batch_size > config.dataset.n:
+        notes.append(f"pytorch.batch_size above dataset.n makes no larger batches than {config.dataset.n}")
+    return config.model_copy(update={"model": model, config.backend: section}), tuple(notes)
 
 
 def config_hash(config: ExperimentConfig) -> str:

@@ -75,6 +75,11 @@ class Study:
     merged: tuple[Merged, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def file(self) -> str:
+        """The path as a manifest keeps it; empty for a study made in Python."""
+        return "" if self.path is None else str(self.path)
+
     def notices(self) -> list[str]:
         """What a user should know before it runs, a line for each kind of thing that was left out or merged."""
         left_out: dict[str, list[LeftOut]] = {}
