@@ -70,6 +70,8 @@ def test_a_source_of_another_kind() -> None:
 
 
 def test_a_line_that_is_no_json_is_told_with_its_own_line_and_column(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"p\.jsonl:1: not JSON: Exceeds the limit"):
+        read_texts(write(tmp_path, "p.jsonl", "1" * 5000), None)
     path = write(tmp_path, "p.jsonl", '"a"\n"b"\n{"prompt": "c"\n')
     with pytest.raises(DatasetError, match=r"p\.jsonl:3: not JSON: Expecting ',' delimiter \(column 15\)"):
         read_texts(path, None)

@@ -44,8 +44,9 @@ def _json_lines(path: Path, lines: Iterable[str], column: str) -> Iterator[str]:
             continue
         try:
             record = json.loads(line.rstrip())
-        except json.JSONDecodeError as error:
-            raise DatasetError(f"{path}:{number}: not JSON: {error.msg} (column {error.colno})") from error
+        except ValueError as error:  # also for a number of five thousand digits
+            why = f"{error.msg} (column {error.colno})" if isinstance(error, json.JSONDecodeError) else str(error)
+            raise DatasetError(f"{path}:{number}: not JSON: {why}") from error
         if isinstance(record, dict):
             record = _field(path, number, record, column)
         yield _text(path, number, record)
