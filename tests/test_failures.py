@@ -200,6 +200,7 @@ def small_disk(studies: Studies) -> Iterator[Path]:
     subprocess.run(["umount", place], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_costs_nothing_that_was_written(studies: Studies, small_disk: Path) -> None:
     cycles = "execution: {cycles: 9, max_consecutive_failures: 3}"
     studies.write(f"llem: 1\nname: many\nmodel: none\nbackend: instant\n{FAST}\n{cycles}\n")

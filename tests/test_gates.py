@@ -13,7 +13,7 @@ from pytest_llem.results.baseline import make_baseline, write_baseline
 from pytest_llem.results.budgets import judge
 from pytest_llem.results.model import ExperimentResult
 from pytest_llem.study.budget import Budget
-from tests.conftest import Studies, load_plugin
+from tests.conftest import FAST, Studies, load_plugin
 from tests.results.runs import cycles, device, noisy, write_run
 
 METRIC = "energy_per_output_token_j"
@@ -165,14 +165,13 @@ def test_what_is_saved_is_a_baseline_of_this_run(session: Session, pytester: pyt
     assert entry["boards"] == [{"uuid": "GPU-1", "name": "NVIDIA H200"}]
 
 
-@pytest.mark.parametrize("left_out", ["-x", "--maxfail=1"])
-def test_a_run_that_ended_at_a_failure_replaces_no_baseline(studies: Studies, left_out: str) -> None:
-    text = "llem: 1\nmodel: none\nbackend: instant\nmeasure: {warmup: 0, repeats: 1, min_window_s: 0.02}\n"
+def test_a_run_that_ended_at_a_failure_replaces_no_baseline(studies: Studies) -> None:
+    text = f"llem: 1\nmodel: none\nbackend: instant\n{FAST}\n"
     text += "sweep: {max_output_tokens: [1, 2, 3]}\n"
     studies.write(text)
     assert studies.run("--llem-save=b.json").ret == 0
     studies.write(text + "budgets: [{metric: e2el_s, max: 0, when: {max_output_tokens: 1}}]\n")
-    found = studies.run(left_out, "--llem-save=b.json")
+    found = studies.run("-x", "--llem-save=b.json")
     found.stdout.fnmatch_lines(["not kept, the run is not complete: b.json"])
     assert len(json.loads((studies.pytester.path / "b.json").read_text())["configurations"]) == 3
 
@@ -206,7 +205,7 @@ def test_files_asked_for_of_a_run_that_measured_nothing(studies: Studies) -> Non
 def test_two_studies_of_one_name_have_a_page_each(studies: Studies) -> None:
     pytest.importorskip("vl_convert")
     for folder in "ab":
-        studies.write("llem: 1\nmodel: none\nbackend: instant\nmeasure: {warmup: 0}\n", f"{folder}/s.yaml")
+        studies.write(f"llem: 1\nmodel: none\nbackend: instant\n{FAST}\n", f"{folder}/s.yaml")
     assert studies.run("--llem-html=page.html").ret == 0
     assert sorted(path.name for path in studies.pytester.path.glob("page*.html")) == sorted(
         f"page-{run.name}.html" for run in studies.runs()

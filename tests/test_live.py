@@ -75,6 +75,7 @@ def test_under_xdist_it_shows_what_each_worker_does(studies: Studies) -> None:
     assert not any("running" in line for line in seen.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_gpus")
 def test_a_worker_that_dies_leaves_the_view(studies: Studies) -> None:
     pytest.importorskip("xdist")
@@ -135,6 +136,7 @@ def test_quiet_is_quiet(studies: Studies) -> None:
     assert not any("running" in line for line in shown)
 
 
+@pytest.mark.slow
 def test_a_log_gets_a_line_now_and_then(studies: Studies) -> None:
     studies.write(QUICK)
     studies.pytester.makeconftest("import pytest_llem.live\npytest_llem.live.QUIET_S = 0.01")

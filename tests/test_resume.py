@@ -238,6 +238,7 @@ def test_retries_are_for_workers_not_for_budgets(studies: Studies) -> None:
     assert json.loads(result_file.read_text())["warnings"] == [], "nothing was tried again"
 
 
+@pytest.mark.slow
 def test_the_time_limit_of_the_whole_study(studies: Studies) -> None:
     studies.write(
         HEAD
@@ -311,6 +312,7 @@ def test_a_run_that_was_decided_early_is_done(studies: Studies) -> None:
     result.stderr.fnmatch_lines(["*there is no run to go on with in *: 1 are complete"])
 
 
+@pytest.mark.slow
 def test_a_damaged_result_fails_no_other_cycle(studies: Studies) -> None:
     """The worker that does not measure it again may look at it first."""
     text = HEAD.replace("min_window_s: 0.02", "min_window_s: 2")

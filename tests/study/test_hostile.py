@@ -139,6 +139,7 @@ TREES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES, deadline=SECONDS * 1000, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
