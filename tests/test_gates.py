@@ -337,6 +337,15 @@ def test_json_report_has_the_verdict_and_the_exit_code(session: Session, pyteste
     assert told["llem"]["comparison"]["outcome"] == "fail"
 
 
+def test_beside_a_json_report_the_run_is_finished_in_ours(studies: Studies) -> None:
+    """It asks before the manifest has its end."""
+    pytest.importorskip("pytest_jsonreport")
+    studies.write(f"llem: 1\nmodel: none\nbackend: instant\n{FAST}\n")
+    assert studies.run("--json-report", "--llem-json=all.json").ret == 0
+    (study,) = json.loads((studies.pytester.path / "all.json").read_text())["studies"]
+    assert study["manifest"]["status"] == "finished"
+
+
 def test_noise_is_learned_from_what_is_kept(session: Session, own_cache: Path) -> None:
     session(cycles(noisy(1.0)), "--llem-save=main")
     (known,) = (own_cache / "pytest-llem" / "noise").glob("*.json")

@@ -110,6 +110,9 @@ def test_errors_say_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_bytes(b"\xff{")
     with pytest.raises(ResultError, match="cannot be read"):
         read_baseline(tmp_path / "c.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(ResultError, match="cannot be read as a baseline"):
+        read_baseline(tmp_path / "deep.json")
     with pytest.raises(ResultError, match="no results"):
         make_baseline([])
 
