@@ -28,7 +28,9 @@ def test_each_backend_has_an_environment_of_its_own(tmp_path: Path) -> None:
 def test_cycles_of_an_experiment_with_other_prompts_are_refused_or_told(tmp_path: Path) -> None:
     cell = study_from_mapping({"llem": 1, "model": "tiny", "execution": {"cycles": 2}}, name="s").cells[1]
     folder = RunFolder.create(tmp_path, "s", "stamp")
-    folder.write_result(make_result(cell_id=cell.id.replace("-c2", "-c1"), prompt_hash="before"))
+    same, other = cell.id.replace("-c2", "-c1"), cell.id.replace("-c2", "-compiled-c1")
+    folder.write_result(make_result(cell_id=same, config_hash=cell.config_hash, prompt_hash="before"))
+    folder.write_result(make_result(cell_id=other, config_hash="0" * 16, prompt_hash="of its own"))
     told: list[str] = []
     strict, lenient = (Surroundings(lambda found: None, told.append, accept_changes=accept) for accept in (False, True))
     strict.check_prompts(folder, cell, "before")

@@ -55,6 +55,11 @@ class Manifest(Record):
     cells: tuple[Entry, ...] = Field(default=())
 
     @property
+    def study_is_gone(self) -> bool:
+        """Whether the study's file is no longer where it was: moved, or this is another machine."""
+        return not Path(self.study_file).exists()
+
+    @property
     def is_done(self) -> bool:
         """Whether there is nothing to go on with."""
         decided = self.max_cycles is not None and self.status == "finished"  # then cycles are skipped

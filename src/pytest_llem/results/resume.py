@@ -80,7 +80,7 @@ def folder_of(results: Path, stamp: str, study: Study) -> RunFolder | None:
         if manifest.study == study.name:
             if manifest.study_file == study.file:
                 return RunFolder(path.parent)
-            if not Path(manifest.study_file).exists():
+            if manifest.study_is_gone:
                 moved.append(path.parent)
     return RunFolder(moved[0]) if len(moved) == 1 else None
 

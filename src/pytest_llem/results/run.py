@@ -159,8 +159,8 @@ def begin(folder: RunFolder, study: Study, cells: Mapping[str, Cell], tool_versi
 def _add_missing(folder: RunFolder, study: Study, entries: Iterable[Entry]) -> None:
     """Cells that the manifest does not list; and those that it lists under the node id of another working directory."""
     manifest = read_manifest(folder.manifest)
-    moved = not Path(manifest.study_file).exists()
-    if manifest.study_hash != study.study_hash or not (moved or manifest.study_file == study.file):
+    own = manifest.study_is_gone or manifest.study_file == study.file
+    if manifest.study_hash != study.study_hash or not own:
         raise ResultError(
             f"{manifest.run_id} holds another study of this name: {manifest.study_file}",
             hint="start a new run without --llem-resume, or resume with the study that it was begun with",

@@ -56,7 +56,8 @@ class Surroundings:
         if stem == cell.id:
             return
         others = [_read(path) for path in folder.path.glob(f"{glob.escape(stem)}-c*/{RESULT}")]
-        told = [str(one["cell_id"]) for one in others if one and one["prompt_hash"] != prompt_hash]
+        alike = [one for one in others if one.get("config_hash") == cell.config_hash]  # not bs1-compile-c1 for bs1-c1
+        told = [str(one.get("cell_id")) for one in alike if one.get("prompt_hash") != prompt_hash]
         if not told:
             return
         text = f"{folder.run_id}: {cell.id} got other prompts than {', '.join(sorted(told))}"
